@@ -1,0 +1,205 @@
+"""What one explanation costs, in units of one gradient, beside zennit: ``python benchmarks/propagation.py``.
+
+Everything runs in one process on the same images. The contenders take turns, so that whatever else the machine does
+slows all of them; of each the median is printed. A gradient is plain autograd from the predicted logit to the image,
+with weights that do not require one. Our times are those of the public call, ``analyzer.analyze(images)``, targets,
+matching and diagnostics included. Capture, done once for a model, is in the first call and printed by itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+import zoo
+
+import xaicore
+
+Run = Callable[[], Any]
+LOW, HIGH = -2.2, 2.7  # the range of a pixel after the usual normalization
+OURS: dict[str, dict[str, Any]] = {
+    "lrp.epsilon": {},
+    "lrp.z_plus": {},
+    "lrp.gamma": {},
+    "lrp.alpha_2_beta_1": {},
+    "lrp.epsilon_plus": {},
+    "lrp.epsilon_gamma_box": {"low": LOW, "high": HIGH},
+    "lrp.epsilon_alpha2_beta1": {},
+}
+
+
+def build(name: str) -> nn.Module:
+    """Return a torchvision model with seeded weights that do not require a gradient."""
+    with zoo.seeded():
+        model = getattr(zoo.import_torchvision().models, name)(weights=None)
+        zoo.randomise_constants(model)
+        zoo.calibrate_batch_norm(model, torch.randn(2, 3, 224, 224))
+    return model.eval().requires_grad_(False)
+
+
+def forward_of(model: nn.Module, images: Tensor) -> Run:
+    def run() -> Tensor:
+        with torch.no_grad():
+            return model(images)
+
+    return run
+
+
+def gradient_of(model: nn.Module, images: Tensor) -> Run:
+    def run() -> Tensor:
+        point = images.detach().requires_grad_()
+        return torch.autograd.grad(model(point).amax(1).sum(), point)[0]
+
+    return run
+
+
+def ours(model: nn.Module, images: Tensor) -> dict[str, Run]:
+    """Return one call for each of our methods."""
+    analyzers = {name: xaicore.create_analyzer(name, model, **options) for name, options in OURS.items()}
+
+    def call(analyzer: Any) -> Run:
+        return lambda: analyzer.analyze(images)
+
+    return {name: call(analyzer) for name, analyzer in analyzers.items()}
+
+
+def zennits(model: nn.Module, images: Tensor) -> dict[str, Run]:
+    """Return one call for each of zennit's composites; hooks and merged batch norms are in place before the clock runs."""
+    try:
+        from zennit import composites
+        from zennit.rules import Epsilon
+        from zennit.torchvision import ResNetCanonizer, VGGCanonizer
+        from zennit.types import Linear
+    except ImportError:
+        return {}
+    canonizer = ResNetCanonizer if isinstance(model, zoo.import_torchvision().models.ResNet) else VGGCanonizer
+    shared: dict[str, Any] = {"canonizers": [canonizer()]}
+    everywhere = [*composites.layer_map_base(), (Linear, Epsilon())]
+    chosen = {
+        "zennit Epsilon": composites.LayerMapComposite(everywhere, **shared),
+        "zennit EpsilonPlus": composites.EpsilonPlus(**shared),
+        "zennit EpsilonGammaBox": composites.EpsilonGammaBox(LOW, HIGH, **shared),
+        "zennit EpsilonAlpha2Beta1": composites.EpsilonAlpha2Beta1(**shared),
+    }
+
+    def call(composite: Any) -> Run:
+        hooked = copy.deepcopy(model)
+        composite.register(hooked)
+
+        def run() -> Tensor:
+            point = images.detach().requires_grad_()
+            output = hooked(point)
+            relevance = output.detach() * nn.functional.one_hot(output.argmax(1), output.shape[1])
+            return torch.autograd.grad(output, point, relevance)[0]
+
+        run.composite = composite  # type: ignore[attr-defined]  # holds the only reference to the hooks
+        return run
+
+    return {name: call(composite) for name, composite in chosen.items()}
+
+
+def timed(run: Run) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def peak_memory(run: Run) -> float | None:
+    """Return how far the resident memory of the process rises during a run, in MiB; None off Linux."""
+    pages = Path("/proc/self/statm")
+    if not pages.exists():
+        return None
+
+    def resident() -> float:
+        return int(pages.read_text().split()[1]) * 4096 / 2**20
+
+    done, before = threading.Event(), resident()
+    highest = [before]
+
+    def watch() -> None:
+        while not done.wait(0.002):
+            highest[0] = max(highest[0], resident())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    run()
+    done.set()
+    watcher.join()
+    return highest[0] - before
+
+
+def measure(name: str, batch: int, repeats: int) -> dict[str, Any]:
+    """Time all contenders on one model."""
+    model = build(name)
+    images = torch.randn(batch, 3, 224, 224).clamp(LOW, HIGH)
+    start = time.perf_counter()
+    xaicore.trace(model, images)
+    capture = time.perf_counter() - start
+    runs = {"forward": forward_of(model, images), "gradient": gradient_of(model, images)}
+    runs |= ours(model, images) | zennits(model, images)
+
+    first = {contender: timed(run) for contender, run in runs.items()}
+    times: dict[str, list[float]] = {contender: [] for contender in runs}
+    for _ in range(repeats):
+        for contender, run in runs.items():
+            times[contender].append(timed(run))
+    gradient = statistics.median(times["gradient"])
+    rows = [
+        {
+            "name": contender,
+            "seconds": statistics.median(each),
+            "gradients": statistics.median(each) / gradient,
+            "first": first[contender],
+            "memory": peak_memory(runs[contender]),
+        }
+        for contender, each in times.items()
+    ]
+    return {"model": name, "batch": batch, "repeats": repeats, "capture": capture, "rows": rows}
+
+
+def table(result: dict[str, Any]) -> str:
+    """Write a result as text."""
+    lines = [
+        f"{result['model']}, batch {result['batch']}, 224x224, float32, {torch.get_num_threads()} threads, "
+        f"median of {result['repeats']}; capture, once: {result['capture']:.1f} s",
+        f"{'':28}{'seconds':>9}{'gradients':>11}{'first call':>12}{'peak MiB':>10}",
+    ]
+    for row in result["rows"]:
+        memory = "" if row["memory"] is None else f"{row['memory']:.0f}"
+        seconds, ratio, first = row["seconds"], row["gradients"], row["first"]
+        lines.append(f"{row['name']:28}{seconds:9.3f}{ratio:11.2f}{first:12.3f}{memory:>10}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="+", default=["vgg16", "resnet50"], help="names of torchvision models")
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--json", type=Path, help="also write the numbers to this file")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    results = []
+    for name in options.models:
+        results.append(measure(name, options.batch, options.repeats))
+        print(table(results[-1]), end="\n\n", flush=True)
+    if options.json:
+        options.json.write_text(json.dumps({"threads": options.threads, "results": results}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""Backward mappings that change the gradient at rectifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from xaicore.graph import Condition, Graph, Layer, op
+
+if TYPE_CHECKING:
+    from xaicore.propagation import State
+
+
+def guided(
+    xs: Sequence[Tensor], ys: Sequence[Tensor], rs: Sequence[Tensor | None], state: State
+) -> list[Tensor | None]:
+    """Pass what is positive, where the rectifier was open (Springenberg et al. 2015, section 3.4)."""
+    return state.vjp([None if r is None else r.clamp(min=0) for r in rs])
+
+
+def deconvolved(
+    xs: Sequence[Tensor], ys: Sequence[Tensor], rs: Sequence[Tensor | None], state: State
+) -> list[Tensor | None]:
+    """Pass what is positive, whether the rectifier was open or not (Zeiler and Fergus 2014, section 2.1)."""
+    return [None if r is None else r.clamp(min=0) for r in rs]
+
+
+def _cuts_at_zero(layer: Layer, graph: Graph) -> bool:
+    return layer.op_name == "hardtanh" and layer.options.get("min_val") == 0
+
+
+rectifier = op("relu", "relu6") | Condition(_cuts_at_zero, "hardtanh from 0")
+"""ReLU and its capped form, ReLU6; leaky rectifiers and smooth ones let negative values pass and are not among them."""

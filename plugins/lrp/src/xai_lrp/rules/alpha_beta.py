@@ -1,0 +1,151 @@
+"""LRP-alpha-beta: positive and negative contributions apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from xaicore.errors import ParameterError
+
+from xai_lrp.rules.base import LinearRule
+from xai_lrp.rules.bias import Portion, check_mode, settle
+from xai_lrp.rules.linear import linear_of
+from xai_lrp.rules.ratio import masked_ratio, ratio_to_part, smallest, untracked, weigh
+
+if TYPE_CHECKING:
+    from xaicore.propagation import State
+
+# A negative part found as the difference of output and positive part is noise below this many units of rounding.
+_ROUNDING = 32.0
+
+
+@dataclass(frozen=True)
+class AlphaBeta(LinearRule):
+    """LRP-alpha-beta: ``R_i = sum_j (alpha z_ij+ / z_j+ - beta z_ij- / z_j-) R_j``.
+
+    Bach et al. 2015, eq. 60. Contributions ``z_ij = x_i w_ij`` are split by sign, and so is the bias: its positive part
+    belongs to ``z_j+``, its negative part to ``z_j-``. A unit without contributions of one sign passes nothing
+    of that sign's share.
+
+    Parameters
+    ----------
+    alpha, beta : float
+        Weights of the positive and of the negative contributions; ``alpha - beta = 1`` and ``beta >= 0``.
+    bias : {'absorb', 'ignore', 'distribute'}
+        The bias keeps its share; is left out of the denominator; or its share is spread evenly over the inputs.
+    """
+
+    alpha: float = 2.0
+    beta: float = 1.0
+    bias: str = "absorb"
+
+    def __post_init__(self) -> None:
+        check_mode(self.bias)
+        if not abs(self.alpha - self.beta - 1) <= 1e-6:
+            raise ParameterError(
+                f"alpha={self.alpha!r}, beta={self.beta!r}: alpha - beta must be 1, or relevance is created or lost. "
+                f"For this alpha, beta is {self.alpha - 1:g}."
+            )
+        if not self.beta >= 0:
+            raise ParameterError(f"beta={self.beta!r} must be zero or positive (and alpha at least one).")
+
+    def share(self, x: Tensor, y: Tensor, r: Tensor, state: State) -> Tensor:
+        """See `LinearRule.share`."""
+        return signed_share(x, y, r, state, self.alpha, self.beta, self.bias)
+
+
+@dataclass(frozen=True)
+class ZPlus(LinearRule):
+    """LRP-z-plus: ``R_i = sum_j z_ij+ / z_j+ R_j``; it is alpha-beta with alpha 1 and beta 0.
+
+    Bach et al. 2015, eq. 60; Montavon et al. 2017, eq. 15 (there without bias).
+
+    Parameters
+    ----------
+    bias : {'absorb', 'ignore', 'distribute'}
+        The positive part of the bias keeps its share; is left out of the denominator; or its share is spread evenly.
+    """
+
+    bias: str = "absorb"
+
+    def __post_init__(self) -> None:
+        check_mode(self.bias)
+
+    def share(self, x: Tensor, y: Tensor, r: Tensor, state: State) -> Tensor:
+        """See `LinearRule.share`."""
+        return signed_share(x, y, r, state, 1.0, 0.0, self.bias)
+
+
+def signed_share(x: Tensor, y: Tensor, r: Tensor, state: State, alpha: float, beta: float, mode: str) -> Tensor:
+    """Share ``alpha r`` by the positive contributions and ``-beta r`` by the negative ones."""
+    parts = _SignedParts(x, state, use_bias=mode != "ignore")
+    positive = parts.apply(positive=True)
+    if beta != 0:
+        negative, none_negative = parts.negative_part(y, positive)
+
+    per_unit = ratio_to_part(r, positive, scratch=not state.ledger_open)
+    pulled = parts.pull(per_unit, positive=True)
+    portions = [Portion(r, per_unit, positive, parts.bias(positive=True), weight=alpha)]
+    if beta != 0:
+        per_unit = masked_ratio(r, negative, none_negative)
+        taken = parts.pull(per_unit, positive=False)
+        if untracked(pulled, taken):
+            pulled.mul_(alpha).sub_(taken, alpha=beta)
+        else:
+            pulled = alpha * pulled - beta * taken
+        portions.append(Portion(r, per_unit, negative, parts.bias(positive=False), weight=-beta))
+    return settle(weigh(x, pulled), x, state, mode, *portions)
+
+
+class _SignedParts:
+    """Contributions of one sign: x+ w+ and x- w- are positive, x+ w- and x- w+ negative."""
+
+    def __init__(self, x: Tensor, state: State, use_bias: bool) -> None:
+        self.x = x
+        self.state = state
+        self.linear = linear_of(state)
+        self.one_sign = state.nonnegative[0]
+        self.use_bias = use_bias
+
+    def weight(self, positive: bool) -> Tensor:
+        """The weights of one sign, zero elsewhere."""
+        weight = self.linear.weight
+        if positive:
+            return self.state.cached("positive weight", lambda: weight.clamp(min=0))
+        return self.state.cached("negative weight", lambda: weight.clamp(max=0))
+
+    def bias(self, positive: bool) -> Tensor | None:
+        """The bias of one sign, zero elsewhere; None where it is not used."""
+        if self.linear.bias is None or not self.use_bias:
+            return None
+        return self.linear.bias.clamp(min=0) if positive else self.linear.bias.clamp(max=0)
+
+    def apply(self, positive: bool) -> Tensor:
+        """Sum of the contributions of one sign, with the bias."""
+        bias = self.bias(positive)
+        if self.one_sign:
+            return self.linear.apply(self.x, self.weight(positive), bias)
+        above = self.linear.apply(self.x.clamp(min=0), self.weight(positive), bias)
+        return above + self.linear.apply(self.x.clamp(max=0), self.weight(not positive))
+
+    def negative_part(self, y: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:
+        """Sum of the negative contributions, and where there are none."""
+        least = smallest(y.dtype)
+        bias_left_out = self.linear.bias is not None and not self.use_bias
+        if bias_left_out or torch.finfo(y.dtype).bits < 32:
+            negative = self.apply(positive=False)
+            return negative, negative.detach() >= -least
+        # The output is the sum of both parts, so that the difference saves a forward. Near zero it is rounding noise.
+        noise = torch.mul(positive.detach(), -_ROUNDING * torch.finfo(y.dtype).eps).clamp_(max=-least)
+        negative = y - positive
+        return negative, negative.detach() >= noise
+
+    def pull(self, per_unit: Tensor, positive: bool) -> Tensor:
+        """What each input gets for each unit of its value."""
+        above = self.linear.pull(per_unit, self.weight(positive))
+        if self.one_sign:
+            return above
+        return torch.where(self.x > 0, above, self.linear.pull(per_unit, self.weight(not positive)))

@@ -1,0 +1,88 @@
+"""LRP-0 and LRP-epsilon: relevance in proportion to the contributions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from xaicore.errors import ParameterError
+
+from xai_lrp.rules.base import LinearRule
+from xai_lrp.rules.bias import Portion, check_mode, settle
+from xai_lrp.rules.linear import linear_of
+from xai_lrp.rules.ratio import stabilized_ratio, weigh
+
+if TYPE_CHECKING:
+    from xaicore.propagation import State
+
+
+@dataclass(frozen=True)
+class Epsilon(LinearRule):
+    """LRP-epsilon: ``R_i = sum_j x_i w_ij / (z_j + epsilon sign(z_j)) R_j``, with sign(0) = +1.
+
+    Bach et al. 2015, eq. 58. Costs one transposed map: the denominator is the layer's own output.
+
+    Parameters
+    ----------
+    epsilon : float
+        Added to the size of each output. In half precision at least 0.008 (float16).
+    bias : {'absorb', 'ignore', 'distribute'}
+        The bias keeps its share; is left out of the denominator; or its share is spread evenly over the inputs.
+    epsilon_relative : float
+        This many times the root mean square of a sample's outputs is added to ``epsilon`` (0.25 in Montavon et al. 2019).
+    """
+
+    epsilon: float = 1e-6
+    bias: str = "absorb"
+    epsilon_relative: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_mode(self.bias)
+        for name in ("epsilon", "epsilon_relative"):
+            if not getattr(self, name) >= 0:
+                raise ParameterError(f"{name}={getattr(self, name)!r} must be zero or positive: it is added to |z|.")
+
+    def share(self, x: Tensor, y: Tensor, r: Tensor, state: State) -> Tensor:
+        """See `LinearRule.share`."""
+        return proportional_share(x, y, r, state, self.stabilizer(y), self.bias)
+
+    def stabilizer(self, y: Tensor) -> float | Tensor:
+        """Epsilon, one value a sample where it is relative."""
+        if self.epsilon_relative == 0:
+            return self.epsilon
+        scale = y.detach().flatten(1).square().mean(1).sqrt()
+        return self.epsilon + self.epsilon_relative * scale.view(-1, *[1] * (y.dim() - 1))
+
+
+@dataclass(frozen=True)
+class Zero(LinearRule):
+    """LRP-0: ``R_i = sum_j x_i w_ij / z_j R_j``; a unit with ``z_j = 0`` passes nothing.
+
+    Bach et al. 2015, eq. 56. Without biases and with ReLU activations it equals input times gradient.
+
+    Parameters
+    ----------
+    bias : {'absorb', 'ignore', 'distribute'}
+        The bias keeps its share; is left out of the denominator; or its share is spread evenly over the inputs.
+    """
+
+    bias: str = "absorb"
+
+    def __post_init__(self) -> None:
+        check_mode(self.bias)
+
+    def share(self, x: Tensor, y: Tensor, r: Tensor, state: State) -> Tensor:
+        """See `LinearRule.share`."""
+        return proportional_share(x, y, r, state, 0.0, self.bias)
+
+
+def proportional_share(x: Tensor, y: Tensor, r: Tensor, state: State, epsilon: float | Tensor, mode: str) -> Tensor:
+    """Share ``r`` in proportion to the contributions ``x_i w_ij``."""
+    linear = linear_of(state)
+    without_bias = linear.bias is None or mode == "ignore"
+    z = linear.apply(x) if mode == "ignore" and linear.bias is not None else y
+    per_unit = stabilized_ratio(r, z, epsilon)
+    inputs = weigh(x, linear.pull(per_unit))
+    return settle(inputs, x, state, mode, Portion(r, per_unit, z, None if without_bias else linear.bias))

@@ -1,0 +1,30 @@
+"""Pass: relevance unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from xaicore.errors import MatchError
+
+if TYPE_CHECKING:
+    from xaicore.propagation import State
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Relevance unchanged, for layers whose one input has the shape of their output."""
+
+    def __call__(
+        self, xs: Sequence[Tensor], ys: Sequence[Tensor], rs: Sequence[Tensor | None], state: State
+    ) -> list[Tensor | None]:
+        if len(xs) != 1 or xs[0].shape != ys[0].shape:
+            shapes = ", ".join(str(tuple(x.shape)) for x in xs)
+            raise MatchError(
+                f"Pass() hands relevance on unchanged and needs one input of the output's shape, but "
+                f"{state.layer.where()} turns {shapes} into {tuple(ys[0].shape)}. Use another rule there, such as Flat()."
+            )
+        return [rs[0]]

@@ -1,0 +1,86 @@
+"""LRP-z-box: for inputs that live in a box, such as pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from xaicore.errors import InputError, ParameterError
+
+from xai_lrp.rules.base import LinearRule
+from xai_lrp.rules.bias import Portion, settle
+from xai_lrp.rules.linear import linear_of
+from xai_lrp.rules.ratio import stabilized_ratio
+
+if TYPE_CHECKING:
+    from xaicore.propagation import State
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ZBox(LinearRule):
+    """LRP-z-box: shares by ``x_i w_ij - low_i w_ij+ - high_i w_ij-``, for inputs between ``low`` and ``high``.
+
+    Montavon et al. 2017, eq. 17. The bias has no part. Meant for the first layer: its inputs have known bounds, and these are
+    bounds of the numbers that the model gets, after any normalization.
+
+    Parameters
+    ----------
+    low, high : float or Tensor
+        Bounds of the inputs; tensors broadcast to the layer's input (one value a channel: shape (C, 1, 1)).
+    epsilon : float
+        Stabilizer of the denominator.
+    """
+
+    low: float | Tensor
+    high: float | Tensor
+    epsilon: float = 1e-6
+
+    def __post_init__(self) -> None:
+        for name in ("low", "high"):
+            if getattr(self, name) is None:
+                raise ParameterError(
+                    f"{name} is missing: z-box must be told the range of the inputs as the model gets them, "
+                    "for example low=0, high=1, or a tensor of shape (C, 1, 1) with one bound a channel."
+                )
+        if not bool(torch.all(torch.as_tensor(self.low) <= torch.as_tensor(self.high))):
+            raise ParameterError(f"low must not exceed high, got {self!r}.")
+        if not self.epsilon >= 0:
+            raise ParameterError(f"epsilon={self.epsilon!r} must be zero or positive.")
+
+    def share(self, x: Tensor, y: Tensor, r: Tensor, state: State) -> Tensor:
+        """See `LinearRule.share`."""
+        linear = linear_of(state)
+        positive = state.cached("positive weight", lambda: linear.weight.clamp(min=0))
+        negative = state.cached("negative weight", lambda: linear.weight.clamp(max=0))
+        # w = w+ + w-, so that the rule's numerator is (x - low) w+ + (x - high) w-: within the box, no cancellation.
+        above = x - self._bound("low", x, state)
+        below = x - self._bound("high", x, state)
+        z = linear.apply(above, positive) + linear.apply(below, negative)
+        per_unit = stabilized_ratio(r, z, self.epsilon)
+        inputs = above * linear.pull(per_unit, positive) + below * linear.pull(per_unit, negative)
+        return settle(inputs, x, state, "ignore", Portion(r, per_unit, z, None))
+
+    def _bound(self, name: str, x: Tensor, state: State) -> Tensor | float:
+        bound = getattr(self, name)
+        if not isinstance(bound, Tensor):
+            return float(bound)
+        try:
+            fits = torch.broadcast_shapes(bound.shape, x.shape) == x.shape
+        except RuntimeError:
+            fits = False
+        if not fits:
+            raise InputError(
+                f"{name} of shape {tuple(bound.shape)} does not broadcast to the input {tuple(x.shape)} of "
+                f"{state.layer.where()}; one bound a channel has shape ({x.shape[1]}, {', '.join('1' * (x.dim() - 2))})."
+            )
+        return bound.to(device=x.device, dtype=x.dtype)
+
+    def __repr__(self) -> str:
+        bounds = (
+            f"tensor{tuple(b.shape)}" if isinstance(b, Tensor) and b.numel() > 1 else f"{float(b):g}"
+            for b in (self.low, self.high)
+        )
+        return "ZBox(low={}, high={}, epsilon={})".format(*bounds, self.epsilon)

@@ -1,0 +1,81 @@
+"""xaicore: interpret and explain PyTorch models.
+
+    import xaicore
+
+    xaicore.methods()                                               # what is installed
+    explanation = xaicore.explain(model, x, method="lrp.epsilon")   # relevance of x for the predicted class
+    explanation.plot()
+
+The methods themselves come from plugins (`pip install xai-lrp xai-gradients`). Importing xaicore
+imports neither torch nor numpy: each public name is fetched from its home on first use (PEP 562).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from xaicore.errors import XaicoreError, nearest
+
+__version__ = "0.1.0"
+
+API_VERSION = "0.1"
+"""Version of the interface between core and plugins; `xaicore.plugins.compatibility` says what it means."""
+
+if TYPE_CHECKING:
+    from xaicore.analyzers import Analyzer, compare, create_analyzer, explain
+    from xaicore.explanation import Diagnostics, Explanation, load_explanation
+    from xaicore.graph import Graph, Kind, Layer, depth, first_on_path, kind, last, named, trace, under
+    from xaicore.plugins import find_method, methods
+    from xaicore.propagation import Composite
+
+_HOMES = {
+    "xaicore.analyzers": ("Analyzer", "compare", "create_analyzer", "explain"),
+    "xaicore.explanation": ("Diagnostics", "Explanation", "load_explanation"),
+    "xaicore.graph": (
+        "Graph", "Kind", "Layer", "depth", "first_on_path", "kind", "last", "named", "trace", "under",
+    ),
+    "xaicore.plugins": ("find_method", "methods"),
+    "xaicore.propagation": ("Composite",),
+}  # fmt: skip
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_ROOMS = ("analyzers", "engine", "errors", "explanation", "graph", "plugins", "propagation", "testing", "visualization")
+
+__all__ = [
+    "API_VERSION",
+    "Analyzer",
+    "Composite",
+    "Diagnostics",
+    "Explanation",
+    "Graph",
+    "Kind",
+    "Layer",
+    "XaicoreError",
+    "compare",
+    "create_analyzer",
+    "depth",
+    "explain",
+    "find_method",
+    "first_on_path",
+    "kind",
+    "last",
+    "load_explanation",
+    "methods",
+    "named",
+    "trace",
+    "under",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"xaicore.{name}")
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'xaicore' has no attribute {name!r}.{nearest(name, __all__)}")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_ROOMS})

@@ -1,0 +1,78 @@
+"""The arguments of one call of a model, and how they split into batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Arguments of a model's forward: tensors (in nested tuples and dicts) and plain values.
+
+    The batch is the first dimension of the first tensor. A tensor whose first dimension has the same size is taken
+    to hold one entry a sample; any other is the same for all samples.
+
+    Attributes
+    ----------
+    args, kwargs
+        Positional and keyword arguments: `model(*inputs.args, **inputs.kwargs)`.
+    names
+        Names of the positional arguments, as the model's forward calls them.
+    """
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    names: tuple[str, ...]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the tensors by name, in the order of the arguments; nested ones are called "name.key"."""
+        leaves = (leaf for name, value in self._arguments() for leaf in _leaves(name, value))
+        return {name: leaf for name, leaf in leaves if isinstance(leaf, Tensor)}
+
+    @property
+    def batch(self) -> int:
+        """Number of samples."""
+        return len(next(iter(self.tensors().values())))
+
+    def slice(self, start: int, stop: int) -> Inputs:
+        """Return the samples from `start` to `stop`, as views."""
+        batch = self.batch
+
+        def part(leaf: Any) -> Any:
+            per_sample = isinstance(leaf, Tensor) and leaf.dim() > 0 and len(leaf) == batch
+            return leaf[start:stop] if per_sample else leaf
+
+        return self.map(part)
+
+    def map(self, function: Callable[[Any], Any]) -> Inputs:
+        """Apply `function` to every leaf: the tensors and the plain values."""
+        args = tuple(_mapped(value, function) for value in self.args)
+        kwargs = {name: _mapped(value, function) for name, value in self.kwargs.items()}
+        return Inputs(args, kwargs, self.names)
+
+    def _arguments(self) -> Iterator[tuple[str, Any]]:
+        yield from zip(self.names, self.args, strict=True)
+        yield from self.kwargs.items()
+
+
+def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from _leaves(f"{name}.{key}", each)
+    elif isinstance(value, tuple):
+        for position, each in enumerate(value):
+            yield from _leaves(f"{name}.{position}", each)
+    else:
+        yield name, value
+
+
+def _mapped(value: Any, function: Callable[[Any], Any]) -> Any:
+    if isinstance(value, dict):
+        return {key: _mapped(each, function) for key, each in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_mapped(each, function) for each in value)
+    return function(value)

@@ -1,0 +1,126 @@
+"""From what a user passes as inputs to tensors that the model takes, or an error that says why not."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from xaicore.engine.inputs import Inputs
+from xaicore.engine.placement import device_and_dtype
+from xaicore.errors import InputError
+
+
+def prepare(inputs: Any, model: nn.Module) -> Inputs:
+    """Make the arguments of a call of `model` from `inputs`.
+
+    Parameters
+    ----------
+    inputs
+        A tensor, NumPy array, data frame or list of numbers: the only argument. A tuple of these: the positional
+        arguments. A mapping: the keyword arguments. Arguments may nest tuples and dicts, and may be plain values
+        (None, bool, int, float, str). All are put on the model's device, floating-point ones in the model's type;
+        integers and booleans keep their type. The user's own tensors are neither changed nor tracked by autograd.
+
+    Raises
+    ------
+    InputError
+        For inputs that are empty, hold NaN or infinity, or are not what the model's forward takes.
+    """
+    if isinstance(inputs, Inputs):
+        return inputs
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}
+    if isinstance(inputs, Mapping):
+        kwargs = {str(name): value for name, value in inputs.items()}
+    else:
+        args = inputs if isinstance(inputs, tuple) else (inputs,)
+    names = _argument_names(model, args, kwargs)
+    device, dtype = device_and_dtype(model)
+    prepared = Inputs(
+        args=tuple(_prepared(name, value, device, dtype) for name, value in zip(names, args, strict=True)),
+        kwargs={name: _prepared(name, value, device, dtype) for name, value in kwargs.items()},
+        names=names,
+    )
+    tensors = prepared.tensors()
+    if not tensors:
+        raise InputError("There is nothing to explain: the inputs hold no tensor or array.")
+    name, first = next(iter(tensors.items()))
+    if first.dim() == 0:
+        raise InputError(f"Input {name!r} is a single number; the first dimension of an input is the batch.")
+    return prepared
+
+
+def _argument_names(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, ...]:
+    """Return the forward's own names of the positional arguments; refuse what it cannot be called with."""
+    signature = inspect.signature(model.forward)
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError as error:
+        advice = "Give a tuple for several positional arguments and a dict for keyword arguments"
+        if kwargs:
+            advice += "; where the model takes one dict as its argument, put it in a tuple: (inputs,)"
+        raise InputError(
+            f"{type(model).__name__}.forward{signature} cannot be called with these inputs: {error}. {advice}."
+        ) from None
+    names: list[str] = []
+    for name, value in bound.arguments.items():
+        kind = signature.parameters[name].kind
+        if kind is inspect.Parameter.VAR_POSITIONAL:
+            names += [f"{name}.{position}" for position in range(len(value))]
+        elif kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD):
+            names.append(name)
+    return tuple(names[: len(args)])
+
+
+def _prepared(name: str, value: Any, device: torch.device, dtype: torch.dtype | None) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _prepared(f"{name}.{key}", each, device, dtype) for key, each in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_prepared(f"{name}.{i}", each, device, dtype) for i, each in enumerate(value))
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    tensor = value if isinstance(value, Tensor) else _from_array(name, value)
+    if tensor.layout is not torch.strided:
+        raise InputError(f"Input {name!r} is a {tensor.layout} tensor; only dense tensors can be explained.")
+    if tensor.numel() == 0:
+        raise InputError(f"Input {name!r} is empty: its shape is {tuple(tensor.shape)}.")
+    # A tensor made in inference mode can never be recorded by autograd; a copy can.
+    tensor = tensor.clone() if tensor.is_inference() else tensor.detach()
+    tensor = tensor.to(device, dtype) if tensor.is_floating_point() else tensor.to(device)
+    _refuse_non_finite(name, tensor)
+    return tensor
+
+
+def _from_array(name: str, value: Any) -> Tensor:
+    if isinstance(value, list) and any(isinstance(each, Tensor) for each in value):
+        raise InputError(
+            f"Input {name!r} is a list of tensors; join them to one batch with torch.stack or torch.cat, or give a "
+            "tuple where the model takes several arguments."
+        )
+    try:
+        array = np.asarray(value)
+        # Sharing memory with an array that cannot be written to would let torch write to it.
+        shared = array.flags.writeable and all(stride >= 0 for stride in array.strides)
+        return torch.from_numpy(array if shared else array.copy())
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"Input {name!r} of type {type(value).__name__} cannot be made a tensor ({error}). Inputs are tensors, "
+            "NumPy arrays or lists of numbers, in a tuple or dict where the model takes several."
+        ) from None
+
+
+def _refuse_non_finite(name: str, tensor: Tensor) -> None:
+    if not tensor.is_floating_point():
+        return
+    finite = torch.isfinite(tensor)
+    if not bool(finite.all()):
+        bad = (~finite).nonzero()
+        raise InputError(
+            f"Input {name!r} has {len(bad)} NaN or infinite values (as {tensor.dtype}), the first at index "
+            f"{tuple(bad[0].tolist())}. Replace them before explaining; a mask can be boolean."
+        )

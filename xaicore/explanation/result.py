@@ -1,0 +1,266 @@
+"""Explanation: what a method found, for a batch of samples."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from xaicore.errors import InputError, nearest
+from xaicore.explanation.diagnostics import Diagnostics, count_non_finite
+from xaicore.explanation.plain import plain, plain_index
+from xaicore.explanation.pooling import Over, pool
+from xaicore.plugins.importing import resolve
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Tensors = Tensor | Mapping[str, Tensor]
+_TARGET_KEYS = ("kind", "labels", "index", "values")
+_SAMPLES_IN_A_NOTEBOOK = 8
+
+
+@dataclass(eq=False, repr=False)
+class Explanation:
+    """The relevance of inputs (or of an inner layer) for the explained outputs of B samples.
+
+    Parameters
+    ----------
+    relevance : Tensor or dict of str to Tensor
+        Like the input it explains, (B, ...); a dict by input name where the model has several inputs.
+    prediction : Tensor (B, ...)
+        The model output that was explained.
+    target : dict
+        ``kind`` ("class", "index", "contrast", "callable" or "output"), ``labels`` (one str a sample),
+        ``index`` (one int, tuple or None a sample) and ``values`` (B,), the explained scores.
+    diagnostics : Diagnostics
+        Conservation, non-finite values, fallbacks, notes, ledger.
+    method : str
+        Canonical name of the method, such as "lrp.epsilon".
+    parameters : dict
+        The method's parameters as plain data; what JSON cannot hold (a composite, a function) is kept as its repr.
+    inputs : Tensor, dict of str to Tensor, or None
+        The inputs, where they were kept.
+    recorded : dict of str to Tensor
+        Relevance at the inner layers that were asked for with ``record=``, by layer name.
+    layer : str or None
+        The layer whose relevance this is; None for the input.
+
+    Examples
+    --------
+    >>> explanation.relevance.shape  # doctest: +SKIP
+    torch.Size([6, 1, 28, 28])
+    >>> explanation[2].plot()  # doctest: +SKIP
+    """
+
+    relevance: Tensor | dict[str, Tensor]
+    prediction: Tensor
+    target: dict[str, Any]
+    diagnostics: Diagnostics
+    method: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    inputs: Tensor | dict[str, Tensor] | None = None
+    recorded: dict[str, Tensor] = field(default_factory=dict)
+    layer: str | None = None
+
+    def __post_init__(self) -> None:
+        self.relevance = _checked(self.relevance, "relevance")
+        self.inputs = None if self.inputs is None else _checked(self.inputs, "inputs")
+        self.recorded = dict(self.recorded)
+        self.parameters = {str(name): plain(value) for name, value in self.parameters.items()}
+        missing = [key for key in _TARGET_KEYS if key not in self.target]
+        if missing:
+            raise InputError(f"The target of an explanation lacks {missing}; it needs {list(_TARGET_KEYS)}.")
+        others = {key: plain(value) for key, value in self.target.items() if key not in _TARGET_KEYS}
+        self.target = {
+            "kind": str(self.target["kind"]),
+            "labels": [str(label) for label in self.target["labels"]],
+            "index": [plain_index(index) for index in self.target["index"]],
+            "values": torch.as_tensor(self.target["values"]),
+        } | others
+        lengths = {"labels": len(self.target["labels"]), "index": len(self.target["index"])}
+        lengths |= {"values": self.target["values"].numel(), "explained": self.diagnostics.explained.numel()}
+        if self.layer is None:
+            lengths |= {name or "relevance": len(tensor) for name, tensor in named(self.relevance).items()}
+        if len(set(lengths.values())) > 1:
+            raise InputError(f"The parts of an explanation disagree on the number of samples: {lengths}.")
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self.target["labels"])
+
+    def __iter__(self) -> Iterator[Explanation]:
+        return (self[sample] for sample in range(len(self)))
+
+    def __getitem__(self, which: int | slice | Sequence[int] | Tensor) -> Explanation:
+        """Return the explanation of the chosen samples; a single one keeps its batch dimension."""
+        samples = torch.arange(len(self))
+        if isinstance(which, int) and not -len(self) <= which < len(self):
+            raise IndexError(f"Sample {which} does not exist: the explanation has {len(self)} samples.")
+        index = samples[which if isinstance(which, slice) else torch.as_tensor(which)].reshape(-1)
+        stray = [name for name, tensor in self.recorded.items() if tensor.shape[:1] != (len(self),)]
+        if any(tensor.shape[:1] != (len(self),) for tensor in named(self.relevance).values()):
+            raise InputError(f"The relevance at layer {self.layer!r} has no batch dimension in front to select from.")
+
+        def select(tensor: Tensor) -> Tensor:
+            return tensor[index.to(tensor.device)]
+
+        relevance = _mapped(select, self.relevance)
+        diagnostics = self.diagnostics.select(index, count_non_finite(named(relevance).values()))
+        if stray:
+            diagnostics.notes.append(f"recorded layers without a batch dimension in front were left out: {stray}")
+        chosen = index.tolist()
+        target = self.target | {key: [self.target[key][sample] for sample in chosen] for key in ("labels", "index")}
+        return replace(
+            self,
+            relevance=relevance,
+            prediction=select(self.prediction),
+            target=target | {"values": select(self.target["values"])},
+            diagnostics=diagnostics,
+            inputs=None if self.inputs is None else _mapped(select, self.inputs),
+            recorded={name: select(tensor) for name, tensor in self.recorded.items() if name not in stray},
+        )
+
+    def __repr__(self) -> str:
+        labels = self.target["labels"]
+        shown = ", ".join(labels[:3]) + (", ..." if len(labels) > 3 else "")
+        parts = [
+            f"{name + ' ' if name else ''}{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
+            for name, tensor in named(self.relevance).items()
+        ]
+        gap = self.diagnostics.conservation_gap
+        ending = [f"at layer {self.layer}"] if self.layer else []
+        ending += [f"gap {gap.detach().max().item():.2g}"] if gap is not None and gap.numel() else []
+        ending += [f"{self.diagnostics.non_finite} non-finite values"] if self.diagnostics.non_finite else []
+        return f"Explanation({'; '.join([self.method, f'target {shown}', *parts, *ending])})"
+
+    def detach(self) -> Explanation:
+        """Return the explanation cut off from the autograd graph."""
+        return self._with_tensors(torch.Tensor.detach)
+
+    def to(self, device: str | torch.device) -> Explanation:
+        """Return the explanation with all tensors on `device`."""
+        return self._with_tensors(lambda tensor: tensor.to(device))
+
+    def pool(
+        self, over: Over, how: str = "sum", *, regions: Any = None, name: str | None = None
+    ) -> Tensor | dict[str, Tensor]:
+        """Pool relevance over channels, regions, time or words.
+
+        Parameters
+        ----------
+        over : str, int, or several of them
+            "channels" (dimension 1 of three or more), "space" (all dimensions behind the channels), "time" (the
+            last dimension), "words" (dimension 1; needs `regions`), or numbers of dimensions. Several are pooled
+            jointly: ``over=("channels", "space")`` leaves one value a sample, or one a region.
+        how : {"sum", "abs", "norm", "max", "mean", "max_abs"}
+            "abs" sums magnitudes, "norm" is the Euclidean norm, "max_abs" the signed value of largest magnitude.
+            Only "sum" conserves relevance.
+        regions : int, integer tensor, or list, optional
+            Pool within regions instead of over everything. An int k: squares of k positions a side (stretches of
+            k steps in time), cut off at the border. A map of labels 0, 1, ... shaped like the pooled dimensions
+            (or with the batch in front): one value a label. Label -1 (or None in a list) leaves a position out, so
+            that ``regions=[encoding.word_ids(i) for i in range(B)]`` sums tokens to words. A label without members
+            gives 0 for "sum", "abs" and "norm", NaN otherwise.
+        name : str, optional
+            Pool only this input of several.
+
+        Returns
+        -------
+        Tensor or dict of str to Tensor
+            The dimensions not pooled, in order, then those of the regions: (B, C, H, W) pooled over "space" with
+            ``regions=k`` is (B, C, ceil(H/k), ceil(W/k)); with labels up to S - 1 it is (B, C, S).
+
+        Raises
+        ------
+        ParameterError, InputError
+            For an unknown `over` or `how`; for relevance or labels whose shapes do not fit.
+        """
+        if name is not None:
+            inputs = named(self.relevance)
+            if name not in inputs:
+                known = [key for key in inputs if key]
+                raise InputError(f"No relevance of an input {name!r}; there is {known}.{nearest(name, known)}")
+            return pool(inputs[name], over, how, regions)
+        return _mapped(lambda values: pool(values, over, how, regions), self.relevance)
+
+    def plot(self, **options: Any) -> Figure:
+        """Draw the explanation; see `xaicore.visualization.plot_explanation` for the options."""
+        # Pictures are a room above this one: it is named here, and imported when a picture is asked for.
+        figure: Figure = resolve("xaicore.visualization:plot_explanation")(self, **options)
+        return figure
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write the explanation to one safetensors file and return its path; see `xaicore.load_explanation`."""
+        from xaicore.explanation.files import save_explanation
+
+        return save_explanation(self, path)
+
+    @classmethod
+    def concat(cls, parts: Sequence[Explanation]) -> Explanation:
+        """Join the explanations of batch chunks, made by one method, in order."""
+        from xaicore.explanation.joining import concat
+
+        return concat(parts)
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.plot(limit=_SAMPLES_IN_A_NOTEBOOK).savefig(buffer, format="png", dpi=150)
+        return buffer.getvalue()
+
+    def _repr_html_(self) -> str:
+        picture = base64.b64encode(self._repr_png_()).decode("ascii")
+        warnings = "".join(f"<p><b>Warning:</b> {html.escape(text)}</p>" for text in self.diagnostics.warnings())
+        alternative = html.escape(repr(self), quote=True)
+        return (
+            f'<div><img src="data:image/png;base64,{picture}" alt="{alternative}" style="max-width:100%">'
+            f"{warnings}<details><summary>Diagnostics</summary>"
+            f"<pre>{html.escape(self.diagnostics.summary())}</pre></details></div>"
+        )
+
+    def _with_tensors(self, change: Callable[[Tensor], Tensor]) -> Explanation:
+        checks = self.diagnostics
+        gap = checks.conservation_gap
+        return replace(
+            self,
+            relevance=_mapped(change, self.relevance),
+            prediction=change(self.prediction),
+            target=self.target | {"values": change(self.target["values"])},
+            diagnostics=replace(
+                checks,
+                explained=change(checks.explained),
+                relevance_sum=change(checks.relevance_sum),
+                conservation_gap=None if gap is None else change(gap),
+            ),
+            inputs=None if self.inputs is None else _mapped(change, self.inputs),
+            recorded={name: change(tensor) for name, tensor in self.recorded.items()},
+        )
+
+
+def named(tensors: Tensors) -> dict[str, Tensor]:
+    """Return tensors by name; a single tensor has the name ""."""
+    return {"": tensors} if isinstance(tensors, Tensor) else dict(tensors)
+
+
+def _mapped(change: Callable[[Tensor], Tensor], tensors: Tensors) -> Any:
+    if isinstance(tensors, Tensor):
+        return change(tensors)
+    return {name: change(tensor) for name, tensor in tensors.items()}
+
+
+def _checked(tensors: Any, what: str) -> Any:
+    if isinstance(tensors, Tensor):
+        if tensors.ndim == 0:
+            raise InputError(f"The {what} of an explanation needs a batch dimension; it is a single number.")
+        return tensors
+    if isinstance(tensors, Mapping) and tensors and all(isinstance(entry, Tensor) for entry in tensors.values()):
+        return {str(name): _checked(tensor, f"{what} of input {name!r}") for name, tensor in tensors.items()}
+    raise InputError(f"The {what} of an explanation is a tensor or a dict of tensors by name, not {type(tensors)}.")

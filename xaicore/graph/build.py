@@ -1,0 +1,202 @@
+"""Exported program -> layers."""
+
+from __future__ import annotations
+
+import linecache
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import fx
+from torch.export.graph_signature import InputKind, TensorArgument
+from torch.utils import _pytree as pytree
+
+from xaicore.errors import CaptureError
+from xaicore.graph.graph import Graph
+from xaicore.graph.kinds import Kind, kind_of
+from xaicore.graph.layer import Layer, Ref, TensorInfo
+from xaicore.graph.rewrite import operator_name
+from xaicore.graph.sizes import SizeExpression, size_of
+
+_TORCH = str(Path(torch.__file__).parent)
+_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)')
+
+
+def build_graph(program: torch.export.ExportedProgram) -> Graph:
+    """The layers of an exported program that has only plain operations."""
+    builder = _Builder(program)
+    for node in program.graph.nodes:
+        builder.add(node)
+    return Graph(builder.layers, builder.inputs, builder.outputs(), leaf_inputs=builder.leaf_inputs)
+
+
+class _Builder:
+    def __init__(self, program: torch.export.ExportedProgram) -> None:
+        self.program = program
+        self.layers: list[Layer] = []
+        self.inputs: list[Layer] = []
+        self.leaf_inputs: list[Layer | None] = []  # one for each leaf of the call's arguments
+        self.values: dict[fx.Node, Any] = {}  # node -> Ref, list of Ref, size or plain value
+        self._specs = {getattr(s.arg, "name", None): s for s in program.graph_signature.input_specs}
+        self._taken = set(self._specs) | {str(s.target) for s in program.graph_signature.input_specs}
+        self._counts: dict[str, int] = {}
+        self._results: tuple[Any, ...] = ()
+
+    def add(self, node: fx.Node) -> None:
+        match node.op:
+            case "placeholder":
+                self._add_placeholder(node)
+            case "get_attr":
+                self._add_attribute(node)
+            case "call_function":
+                self._add_call(node)
+            case "output":
+                self._results = tuple(node.args[0])  # type: ignore[arg-type]
+
+    def _add_placeholder(self, node: fx.Node) -> None:
+        spec = self._specs[node.name]
+        if spec.kind == InputKind.USER_INPUT:
+            if not isinstance(spec.arg, TensorArgument):
+                self.leaf_inputs.append(None)
+                self.values[node] = size_of(node.meta.get("val"))
+                return
+            layer = Layer(node.name, Kind.INPUT, _no_operation, "input", {}, (_info(node.meta["val"]),))
+            self.inputs.append(layer)
+            self.leaf_inputs.append(layer)
+        else:
+            store = self.program.state_dict if spec.target in self.program.state_dict else self.program.constants
+            layer = _stored(spec.target or node.name, store[spec.target], spec.kind == InputKind.PARAMETER)
+        self._keep(node, layer)
+
+    def _add_attribute(self, node: fx.Node) -> None:
+        value: Any = self.program.graph_module
+        for part in str(node.target).split("."):
+            value = getattr(value, part)
+        if isinstance(value, torch.Tensor):
+            self._keep(node, _stored(str(node.target), value, False))
+        else:
+            self.values[node] = value  # a subgraph, handed whole to the operator that runs it
+
+    def _add_call(self, node: fx.Node) -> None:
+        name = operator_name(node.target)
+        if name == "getitem":
+            self.values[node] = self.values[node.args[0]][node.args[1]]  # type: ignore[index]
+            return
+        value = node.meta.get("val")
+        if isinstance(value, (torch.SymInt, torch.SymFloat, torch.SymBool, int, float, bool)):
+            self.values[node] = self._size(node, value)
+            return
+        arguments, positional = self._arguments(node)
+        outputs = value if isinstance(value, (tuple, list)) else (value,)
+        path, module_type = _module_of(node)
+        layer = Layer(
+            name=self._layer_name(name),
+            kind=kind_of(name),
+            op=node.target,  # type: ignore[arg-type]
+            op_name=name,
+            arguments=arguments,
+            outputs=tuple(_info(output) for output in outputs),
+            positional=positional,
+            module_path=path,
+            module_type=module_type,
+            source=_source_of(node),
+        )
+        layer.constant = not layer.inputs
+        if layer.constant:
+            layer.kind = Kind.CONSTANT
+        self._keep(node, layer)
+        if isinstance(value, (tuple, list)):
+            self.values[node] = [Ref(layer, index) for index in range(len(value))]
+
+    def _layer_name(self, op_name: str) -> str:
+        """``conv2d``, ``conv2d_1``, ...: the operator and how often it came before."""
+        count = self._counts[op_name] = self._counts.get(op_name, -1) + 1
+        name = f"{op_name}_{count}" if count else op_name
+        return name if name not in self._taken else f"{name}_"
+
+    def _size(self, node: fx.Node, value: Any) -> Any:
+        size = size_of(value)
+        if isinstance(size, SizeExpression) and any(str(symbol).startswith(("u", "zu")) for symbol in size.symbols):
+            raise CaptureError(
+                f"the value of a tensor decides a size at {_source_of(node) or node.name}.\n"
+                "Propagation methods need a graph whose shapes follow from the shapes of the inputs. Compute the size "
+                "from a shape, or use a model-agnostic method (the perturbation family), which only calls the model."
+            )
+        return size
+
+    def _arguments(self, node: fx.Node) -> tuple[dict[str, Any], int]:
+        """The arguments by the names of the operator's schema, and how many of them go by position."""
+        schema = getattr(node.target, "_schema", None)
+        given = [self._value(value) for value in node.args]
+        names = [a.name for a in schema.arguments] if schema is not None else [f"arg{i}" for i in range(len(given))]
+        arguments = dict(zip(names, given, strict=False))
+        positional = len(arguments)
+        arguments.update({key: self._value(value) for key, value in node.kwargs.items()})
+        return arguments, positional
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, fx.Node):
+            return self.values[value]
+        if isinstance(value, (list, tuple)):
+            return [self._value(item) for item in value]
+        return value
+
+    def _keep(self, node: fx.Node, layer: Layer) -> None:
+        self.layers.append(layer)
+        self.values[node] = Ref(layer)
+
+    def outputs(self) -> dict[str, Ref]:
+        """The tensors the model returns, by name; what is a plain value or a constant cannot be explained."""
+        names = _output_names(self.program, len(self._results))
+        refs = ((name, self.values.get(node)) for name, node in zip(names, self._results, strict=True))
+        return {name: ref for name, ref in refs if isinstance(ref, Ref)}
+
+
+def _no_operation() -> None:
+    raise AssertionError("inputs and parameters are given, not computed")
+
+
+
+def _stored(name: str, tensor: torch.Tensor, parameter: bool) -> Layer:
+    kind = Kind.PARAMETER if parameter else Kind.CONSTANT
+    info = TensorInfo(tuple(tensor.shape), tensor.dtype)
+    return Layer(name, kind, _no_operation, "parameter", {}, (info,), constant=True, tensor=tensor)
+
+
+def _info(value: Any) -> TensorInfo:
+    if not isinstance(value, torch.Tensor):  # an operator may return numbers or nothing beside its tensors
+        return TensorInfo((), torch.int64)
+    return TensorInfo(tuple(size_of(size) for size in value.shape), value.dtype)
+
+
+def _module_of(node: fx.Node) -> tuple[str, str]:
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    if not stack:
+        return "", ""
+    path, module_type = stack[-1]
+    return path, str(module_type).rsplit(".", 1)[-1].removesuffix("'>")
+
+
+def _source_of(node: fx.Node) -> str:
+    """The innermost line that is not torch's own: the user's forward."""
+    frames = [match.groupdict() for match in _FRAME.finditer(node.meta.get("stack_trace") or "")]
+    frames = [frame for frame in frames if not frame["file"].startswith(_TORCH)] or frames
+    if not frames:
+        return ""
+    file, line = frames[-1]["file"], int(frames[-1]["line"])
+    return f"{Path(file).name}:{line}: {linecache.getline(file, line).strip()}"
+
+
+def _output_names(program: torch.export.ExportedProgram, count: int) -> list[str]:
+    spec = program.call_spec.out_spec
+    if spec is None or spec.is_leaf():
+        return ["output"]
+    paths, _ = pytree.tree_flatten_with_path(pytree.tree_unflatten(list(range(count)), spec))
+    return [".".join(_steps(path)) for path, _ in paths]
+
+
+def _steps(path: Any) -> Iterator[str]:
+    for step in path:
+        yield str(getattr(step, "key", getattr(step, "idx", getattr(step, "name", step))))

@@ -1,0 +1,136 @@
+"""Conditions: composable predicates on a layer in its graph."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+
+from xaicore.errors import ParameterError, nearest
+from xaicore.graph.graph import Graph
+from xaicore.graph.kinds import Kind
+from xaicore.graph.layer import Layer
+
+LINEAR_KINDS = (Kind.CONVOLUTION, Kind.LINEAR)
+
+
+class Condition:
+    """A predicate on a layer; combine with ``&``, ``|`` and ``~``.
+
+    Parameters
+    ----------
+    test : callable
+        ``test(layer, graph) -> bool``.
+    text : str
+        How the condition reads in reports.
+    """
+
+    def __init__(self, test: Callable[[Layer, Graph], bool], text: str) -> None:
+        self._test = test
+        self._text = text
+
+    def __call__(self, layer: Layer, graph: Graph) -> bool:
+        return bool(self._test(layer, graph))
+
+    def __and__(self, other: Condition) -> Condition:
+        return Condition(lambda layer, graph: self(layer, graph) and other(layer, graph), f"({self} & {other})")
+
+    def __or__(self, other: Condition) -> Condition:
+        return Condition(lambda layer, graph: self(layer, graph) or other(layer, graph), f"({self} | {other})")
+
+    def __invert__(self) -> Condition:
+        return Condition(lambda layer, graph: not self(layer, graph), f"~{self}")
+
+    def __bool__(self) -> bool:
+        raise TypeError("a condition is neither true nor false by itself: combine conditions with &, | and ~")
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def kind(*kinds: Kind | str) -> Condition:
+    """Layers of one of these kinds: ``kind(LINEAR)``, ``kind("linear", "convolution")``."""
+    try:
+        wanted = frozenset(Kind(str(value).lower()) for value in kinds)
+    except ValueError as error:
+        unknown = str(error).split("'")[1]
+        raise ParameterError(f"'{unknown}' is not a kind of layer.{nearest(unknown, [k.value for k in Kind])}") from None
+    return Condition(lambda layer, graph: layer.kind in wanted, f"kind({', '.join(str(k.value) for k in kinds_of(kinds))})")
+
+
+def kinds_of(kinds: tuple[Kind | str, ...]) -> list[Kind]:
+    """The kinds as members of `Kind`."""
+    return [Kind(str(value).lower()) for value in kinds]
+
+
+def op(*names: str) -> Condition:
+    """Layers computed by one of these operators: ``op("relu")``."""
+    return Condition(lambda layer, graph: layer.op_name in names, f"op({', '.join(names)})")
+
+
+def under(pattern: str) -> Condition:
+    """Layers called by modules whose path fits, ``*`` and ``?`` as in file names, or that lie below one."""
+
+    def test(layer: Layer, graph: Graph) -> bool:
+        return fnmatchcase(layer.module_path, pattern) or fnmatchcase(layer.module_path, f"{pattern}.*")
+
+    return Condition(test, f"under({pattern!r})")
+
+
+def named(*names: str) -> Condition:
+    """Layers with one of these names or module paths."""
+    return Condition(
+        lambda layer, graph: layer.name in names or layer.module_path in names, f"named({', '.join(map(repr, names))})"
+    )
+
+
+class Depth:
+    """The number of convolution and linear layers before a layer, on the longest way; compare it with a number."""
+
+    def __lt__(self, number: int) -> Condition:
+        return Condition(lambda layer, graph: _depths(graph)[0].get(layer, 0) < number, f"depth < {number}")
+
+    def __le__(self, number: int) -> Condition:
+        return Condition(lambda layer, graph: _depths(graph)[0].get(layer, 0) <= number, f"depth <= {number}")
+
+    def __gt__(self, number: int) -> Condition:
+        return Condition(lambda layer, graph: _depths(graph)[0].get(layer, 0) > number, f"depth > {number}")
+
+    def __ge__(self, number: int) -> Condition:
+        return Condition(lambda layer, graph: _depths(graph)[0].get(layer, 0) >= number, f"depth >= {number}")
+
+
+depth = Depth()
+
+first_on_path = Condition(
+    lambda layer, graph: layer.kind in LINEAR_KINDS and _depths(graph)[0].get(layer) == 0, "first_on_path"
+)
+"""Convolution and linear layers with no other such layer between them and the input, by data flow."""
+
+last = Condition(lambda layer, graph: layer.kind in LINEAR_KINDS and _depths(graph)[1].get(layer) == 0, "last")
+"""Convolution and linear layers with no other such layer between them and the outputs."""
+
+anything = Condition(lambda layer, graph: True, "anything")
+"""Every layer."""
+
+_known: weakref.WeakKeyDictionary[Graph, tuple[dict[Layer, int], dict[Layer, int]]] = weakref.WeakKeyDictionary()
+
+
+def _depths(graph: Graph) -> tuple[dict[Layer, int], dict[Layer, int]]:
+    """For each layer on the path: linear layers before it, and after it, on the longest way."""
+    if graph not in _known:
+        before: dict[Layer, int] = {}
+        after: dict[Layer, int] = {}
+        path = [layer for layer in graph.layers if layer in graph.path]
+        for layer in path:
+            before.setdefault(layer, 0)
+            for ref in layer.inputs:
+                if ref.layer in before:
+                    before[layer] = max(before[layer], before[ref.layer] + (ref.layer.kind in LINEAR_KINDS))
+        for layer in reversed(path):
+            after.setdefault(layer, 0)
+            for ref in layer.inputs:
+                if ref.layer in graph.path:
+                    after[ref.layer] = max(after.get(ref.layer, 0), after[layer] + (layer.kind in LINEAR_KINDS))
+        _known[graph] = (before, after)
+    return _known[graph]

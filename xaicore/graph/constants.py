@@ -1,0 +1,106 @@
+"""Values that depend on no input: parameters, what the graph computes from them, and what rules derive from them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any
+
+import torch
+
+from xaicore.graph.layer import Layer, Ref
+from xaicore.graph.sizes import SizeExpression
+
+Stamp = tuple[Hashable, ...]
+
+
+class Constants:
+    """The values of constant layers, each computed once and again when a parameter behind it changes.
+
+    Parameters
+    ----------
+    differentiable : bool
+        Compute within the autograd graph of the parameters and remember for this object's life only; for
+        explanations that are themselves differentiated.
+    """
+
+    def __init__(self, *, differentiable: bool = False) -> None:
+        self.differentiable = differentiable
+        self._values: dict[Hashable, tuple[Stamp, Any]] = {}
+        self._stamps: dict[Layer, Hashable] = {}
+        self._leaves: dict[Layer, tuple[Layer, ...]] = {}
+        self._lock = threading.RLock()
+
+    def value(self, ref: Ref, sizes: Mapping[Any, int]) -> torch.Tensor:
+        """The tensor at ``ref``, which must belong to a constant layer."""
+        layer = ref.layer
+        if layer.tensor is not None:
+            return layer.tensor if self.differentiable else layer.tensor.detach()
+        used = tuple(sorted((str(s), sizes[s]) for value in _sizes_in(layer) for s in value.symbols))
+        outputs = self.derived(
+            (layer, used), [layer], lambda: layer.call(lambda argument: self.value(argument, sizes), sizes)
+        )
+        return outputs[ref.index]  # type: ignore[no-any-return]
+
+    def derived(self, key: Hashable, sources: Iterable[Layer], make: Callable[[], Any]) -> Any:
+        """What ``make`` returns, remembered under ``key`` until a parameter behind ``sources`` changes."""
+        stamp: Stamp = ()
+        if not self.differentiable:
+            stamp = tuple(self._stamp(leaf) for source in sources for leaf in self._leaves_of(source))
+        with self._lock:
+            known = self._values.get(key)
+            if known is not None and known[0] == stamp:
+                return known[1]
+            with torch.set_grad_enabled(self.differentiable):
+                value = make()
+            self._values[key] = (stamp, value)
+            return value
+
+    def refresh(self) -> None:
+        """Look at the parameters again; called before each run, so that within one run they are looked at once."""
+        self._stamps.clear()
+
+    def _stamp(self, leaf: Layer) -> Hashable:
+        if leaf not in self._stamps:
+            self._stamps[leaf] = _stamp(leaf.tensor)
+        return self._stamps[leaf]
+
+    def clear(self) -> None:
+        """Forget all derived values and free their memory."""
+        self._values.clear()
+
+    def _leaves_of(self, layer: Layer) -> tuple[Layer, ...]:
+        if layer not in self._leaves:
+            found: dict[Layer, None] = {layer: None} if layer.tensor is not None else {}
+            for ref in layer.refs():
+                if ref.layer.constant:
+                    found.update(dict.fromkeys(self._leaves_of(ref.layer)))
+            self._leaves[layer] = tuple(found)
+        return self._leaves[layer]
+
+
+def _stamp(tensor: torch.Tensor | None) -> Hashable:
+    """Changes when the tensor is written to or given other memory.
+
+    A write through ``tensor.data`` counts no version; a few of the values themselves show those.
+    """
+    assert tensor is not None
+    version = None if tensor.is_inference() else tensor._version
+    flat = tensor.detach().reshape(-1) if tensor.is_contiguous() else tensor.detach().flatten()[:0]
+    probe = flat[:: max(1, flat.numel() // _PROBES)] if flat.numel() else flat
+    return (id(tensor), version, tensor.data_ptr(), tuple(probe.tolist()) if tensor.device.type == "cpu" else ())
+
+
+_PROBES = 16
+
+
+def _sizes_in(layer: Layer) -> Iterable[SizeExpression]:
+    stack: list[Any] = list(layer.arguments.values())
+    while stack:
+        value = stack.pop()
+        if isinstance(value, SizeExpression):
+            yield value
+        elif isinstance(value, Ref):
+            stack.extend(value.layer.arguments.values())
+        elif isinstance(value, (list, tuple)):
+            stack.extend(value)

@@ -1,0 +1,76 @@
+"""Facts inferred by data flow: which tensors are never negative, which operand of a product is a gate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from xaicore.graph.graph import Graph
+from xaicore.graph.kinds import Kind
+from xaicore.graph.layer import Layer, Ref
+
+_NEVER_NEGATIVE = (
+    "relu relu6 sigmoid hardsigmoid softplus softmax _softmax _safe_softmax exp abs square"
+).split()
+_KEEPS_SIGN = (Kind.MAX_POOL, Kind.AVERAGE_POOL, Kind.CONCAT, Kind.RESHAPE, Kind.REDUCTION, Kind.CAST)
+# im2col pads with zeros and bicubic interpolation overshoots; the others pick or average what is there.
+_SELECTS = "slice select index index_select split split_with_sizes chunk unbind narrow gather unfold diagonal".split()
+_INTERPOLATES = (
+    "upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_linear1d upsample_bilinear2d "
+    "upsample_trilinear3d _upsample_nearest_exact2d"
+).split()
+_GATES = "sigmoid hardsigmoid softmax _softmax".split()
+_BETWEEN_GATE_AND_PRODUCT = (Kind.RESHAPE, Kind.SELECT, Kind.INTERPOLATE, Kind.CAST)
+
+
+def with_facts(graph: Graph) -> Graph:
+    """The graph with the facts of every layer filled in."""
+    for layer in graph.layers:
+        if not layer.constant and layer.kind is not Kind.INPUT:
+            sign = _never_negative(layer)
+            layer.outputs = tuple(replace(info, nonnegative=sign) for info in layer.outputs)
+            layer.gate = _gate_of(layer)
+    return graph
+
+
+def _never_negative(layer: Layer) -> bool:
+    arguments, name = layer.arguments, layer.op_name
+    if name in _NEVER_NEGATIVE:
+        return True
+    if name in ("hardtanh", "clamp", "clamp_min"):
+        low = arguments.get("min_val" if name == "hardtanh" else "min", -1.0 if name == "hardtanh" else None)
+        return isinstance(low, (int, float)) and low >= 0
+    if name == "threshold":
+        return bool(arguments["threshold"] >= 0 and arguments["value"] >= 0)
+    if layer.kind in (Kind.ADD, Kind.SCALE, Kind.PRODUCT):
+        return name in ("add", "mul", "div") and _all_operands_nonnegative(arguments)
+    if layer.kind is Kind.PAD:
+        return _inputs_nonnegative(layer) and (arguments.get("value") or 0) >= 0
+    if layer.kind in _KEEPS_SIGN or name in _SELECTS or name in _INTERPOLATES:
+        return _inputs_nonnegative(layer)
+    return False
+
+
+def _inputs_nonnegative(layer: Layer) -> bool:
+    return bool(layer.inputs) and all(ref.info.nonnegative for ref in layer.refs() if ref.info.dtype.is_floating_point)
+
+
+def _all_operands_nonnegative(arguments: dict[str, Any]) -> bool:
+    """Numbers count by their sign; constant tensors may change and count as signed."""
+    values = [value for value in arguments.values() if isinstance(value, (Ref, int, float))]
+    return all(value.info.nonnegative if isinstance(value, Ref) else value >= 0 for value in values)
+
+
+def _gate_of(layer: Layer) -> int | None:
+    """Which operand of a product scales the other by a sigmoid or softmax; None where neither or both do."""
+    if layer.kind is not Kind.PRODUCT or len(layer.inputs) != 2:
+        return None
+    gates = [_comes_from_gate(ref) for ref in layer.inputs]
+    return gates.index(True) if sum(gates) == 1 else None
+
+
+def _comes_from_gate(ref: Ref) -> bool:
+    layer = ref.layer
+    while layer.kind in _BETWEEN_GATE_AND_PRODUCT and len(layer.inputs) == 1:
+        layer = layer.inputs[0].layer
+    return layer.op_name in _GATES

@@ -1,0 +1,325 @@
+"""The DAG of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import torch
+from torch.utils import _pytree as pytree
+
+from xaicore.errors import InputError
+from xaicore.graph.constants import Constants
+from xaicore.graph.kinds import Kind
+from xaicore.graph.layer import Layer, Ref, substitute
+from xaicore.graph.lookup import find_layer
+from xaicore.graph.sizes import SizeExpression
+
+if TYPE_CHECKING:
+    from xaicore.graph.conditions import Condition
+
+Matched = TypeVar("Matched", covariant=True)
+
+
+class Matchable(Protocol[Matched]):
+    """Anything that can be matched with a graph, such as a composite."""
+
+    def match(self, graph: Graph) -> Matched:  # noqa: D102
+        ...
+
+
+class Graph:
+    """A model as a directed acyclic graph of layers.
+
+    Get one from `xaicore.trace`. Calling it runs the model's forward on the graph.
+
+    Attributes
+    ----------
+    layers : tuple of Layer
+        In topological order.
+    inputs : tuple of Layer
+        The tensors the model takes, named as the arguments of its ``forward``.
+    outputs : dict of str to Ref
+        The tensors it returns; one alone is called ``output``.
+    notes : tuple of str
+        What was changed that a user should know, such as a softmax that was stripped.
+    constants : Constants
+        The values that depend on no input, and what is derived from them.
+    """
+
+    def __init__(
+        self,
+        layers: Iterable[Layer],
+        inputs: Sequence[Layer],
+        outputs: Mapping[str, Ref],
+        *,
+        leaf_inputs: Sequence[Layer | None] | None = None,
+        notes: Sequence[str] = (),
+    ) -> None:
+        self.layers = tuple(layers)
+        self.inputs = tuple(inputs)
+        self.outputs = dict(outputs)
+        self.notes = tuple(notes)
+        self.leaf_inputs = tuple(inputs if leaf_inputs is None else leaf_inputs)
+        self.constants = Constants()
+
+    # Structure
+
+    def find(self, name: str | Layer) -> Layer:
+        """The layer of this name, or the last layer of the module with this path.
+
+        Raises
+        ------
+        LayerError
+            There is none, or the module is called more than once.
+        """
+        return find_layer(self.layers, name)
+
+    def select(self, condition: Condition) -> list[Layer]:
+        """The layers for which the condition holds, in order."""
+        return [layer for layer in self.layers if not layer.constant and condition(layer, self)]
+
+    @cached_property
+    def consumers(self) -> dict[Ref, list[Layer]]:
+        """Who reads a tensor; a layer that reads it twice comes once."""
+        found: dict[Ref, list[Layer]] = {}
+        for layer in self.layers:
+            for ref in dict.fromkeys(layer.refs()):
+                found.setdefault(ref, []).append(layer)
+        return found
+
+    @cached_property
+    def sources(self) -> dict[str, tuple[Ref, ...]]:
+        """Where each input is explained.
+
+        A floating-point input at itself, an integer input at the embeddings that look it up. Inputs that lead to
+        neither (masks, positions) are not explained and are missing here.
+        """
+        found: dict[str, tuple[Ref, ...]] = {}
+        for layer in self.inputs:
+            if layer.outputs[0].dtype.is_floating_point:
+                found[layer.name] = (layer.ref,)
+            elif lookups := self._embeddings_of(layer):
+                found[layer.name] = lookups
+        return found
+
+    def _embeddings_of(self, layer: Layer) -> tuple[Ref, ...]:
+        """The embeddings that are looked up with an integer input, or with a mere rearrangement of it."""
+        found: list[Ref] = []
+        reach = [layer.ref]
+        while reach:
+            ref = reach.pop()
+            for user in self.consumers.get(ref, []):
+                if user.kind is Kind.EMBEDDING:
+                    found.append(user.ref)
+                elif user.kind in (Kind.RESHAPE, Kind.CAST) and not user.outputs[0].dtype.is_floating_point:
+                    reach.append(user.ref)
+        return tuple(dict.fromkeys(found))
+
+    def after(self, starts: Iterable[Ref]) -> set[Layer]:
+        """The layers that a gradient from one of these tensors can reach: floating-point and dependent on it."""
+        reached = {ref.layer for ref in starts}
+        for layer in self.layers:
+            if layer not in reached and any(ref.layer in reached and _differentiable(ref) for ref in layer.inputs):
+                reached.add(layer)
+        return reached
+
+    def before(self, ends: Iterable[Ref]) -> set[Layer]:
+        """The layers that these tensors are computed from, their own included."""
+        needed = {ref.layer for ref in ends}
+        for layer in reversed(self.layers):
+            if layer in needed:
+                needed.update(ref.layer for ref in layer.inputs)
+        return needed
+
+    @cached_property
+    def path(self) -> frozenset[Layer]:
+        """The layers between what is explained and any output."""
+        starts = [ref for refs in self.sources.values() for ref in refs]
+        return frozenset(self.after(starts) & self.before(self.outputs.values()))
+
+    def match(self, composite: Matchable[Matched]) -> Matched:
+        """Who handles which layer under this composite; see `Composite.match`."""
+        return composite.match(self)
+
+    def cut(self, layer: str | Layer) -> Graph:
+        """The part of the graph from this layer's output on.
+
+        The result takes that output as its first input, and after it whatever else the rest of the network still
+        needs from before the cut (for example the other branch of a residual block), named as the layers it comes
+        from.
+        """
+        from xaicore.graph.cut import cut_graph
+
+        return cut_graph(self, self.find(layer))
+
+    @cached_property
+    def folded(self) -> Graph:
+        """The graph with each batch norm folded into a linear layer beside it, or made a linear layer of its own."""
+        from xaicore.graph.batch_norm import fold_batch_norm
+
+        return fold_batch_norm(self)
+
+    # Running
+
+    def flatten(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
+        """The call's arguments as one tensor for each of ``inputs``."""
+        leaves, _ = pytree.tree_flatten((tuple(args), dict(sorted(kwargs.items()))))
+        if len(leaves) != len(self.leaf_inputs):
+            names = ", ".join(layer.name for layer in self.inputs)
+            raise InputError(f"the graph takes {len(self.leaf_inputs)} inputs ({names}); {len(leaves)} were given")
+        return [leaf for leaf, layer in zip(leaves, self.leaf_inputs, strict=True) if layer is not None]
+
+    def sizes(self, tensors: Sequence[torch.Tensor]) -> dict[Any, int]:
+        """The sizes of the batch symbols for these inputs.
+
+        Raises
+        ------
+        InputError
+            A tensor has another shape than the graph was captured for.
+        """
+        found: dict[Any, int] = {}
+        for layer, tensor in zip(self.inputs, tensors, strict=True):
+            expected = layer.outputs[0].shape
+            fits = tensor.ndim == len(expected)
+            for size, actual in zip(expected, tensor.shape, strict=False):
+                if isinstance(size, SizeExpression):
+                    for symbol, value in size.solve(actual).items():
+                        fits &= found.setdefault(symbol, value) == value
+                else:
+                    fits &= size == actual
+            if not fits:
+                raise InputError(
+                    f"input '{layer.name}' has shape {tuple(tensor.shape)}; this graph was captured for "
+                    f"{layer.outputs[0].describe()}. Trace the model again with inputs of this shape."
+                )
+        return found
+
+    def __call__(self, *args: Any, **kwargs: Any) -> torch.Tensor | dict[str, torch.Tensor]:
+        """Run the forward: the output tensor, or a dict of them where there are several."""
+        tensors = self.flatten(args, kwargs)
+        with torch.no_grad():
+            results = self.run(tensors)
+        return next(iter(results.values())) if len(results) == 1 else results
+
+    def run(self, tensors: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The outputs by name; each intermediate value is freed after its last use."""
+        sizes = self.sizes(tensors)
+        self.constants.refresh()
+        values: dict[Ref, torch.Tensor] = {
+            layer.ref: tensor for layer, tensor in zip(self.inputs, tensors, strict=True)
+        }
+
+        def lookup(ref: Ref) -> torch.Tensor:
+            return self.constants.value(ref, sizes) if ref.layer.constant else values[ref]
+
+        for layer in self.layers:
+            if layer.constant or layer.kind is Kind.INPUT:
+                continue
+            for index, value in enumerate(layer.call(lookup, sizes)):
+                values[Ref(layer, index)] = value
+            for ref in self._last_uses.get(layer, ()):
+                values.pop(ref, None)
+        return {name: lookup(ref) for name, ref in self.outputs.items()}
+
+    @cached_property
+    def _last_uses(self) -> dict[Layer, list[Ref]]:
+        last: dict[Ref, Layer] = {}
+        for layer in self.layers:
+            for ref in layer.inputs:
+                last[ref] = layer
+        for ref in self.outputs.values():
+            last.pop(ref, None)
+        uses: dict[Layer, list[Ref]] = {}
+        for ref, layer in last.items():
+            uses.setdefault(layer, []).append(ref)
+        return uses
+
+    # Copies, for passes
+
+    def copy(self) -> Graph:
+        """The same structure in new layers, over the same tensors."""
+        twins: dict[Layer, Layer] = {}
+        for layer in self.layers:
+            twins[layer] = _twin(layer, lambda ref: Ref(twins[ref.layer], ref.index))
+        return Graph(
+            twins.values(),
+            [twins[layer] for layer in self.inputs],
+            {name: Ref(twins[ref.layer], ref.index) for name, ref in self.outputs.items()},
+            leaf_inputs=[None if layer is None else twins[layer] for layer in self.leaf_inputs],
+            notes=self.notes,
+        )
+
+    def replaced(self, changes: Mapping[Ref, Ref], notes: Sequence[str] = ()) -> Graph:
+        """This graph with some tensors read from elsewhere, and layers that nothing needs any more dropped."""
+
+        def final(ref: Ref) -> Ref:
+            while ref in changes:
+                ref = changes[ref]
+            return ref
+
+        for layer in self.layers:
+            layer.arguments = {name: substitute(value, final) for name, value in layer.arguments.items()}
+            layer.refresh()
+        outputs = {name: final(ref) for name, ref in self.outputs.items()}
+        graph = Graph(
+            self.layers, self.inputs, outputs, leaf_inputs=self.leaf_inputs, notes=(*self.notes, *notes)
+        )
+        needed = {ref.layer for ref in outputs.values()} | set(self.inputs)
+        for layer in reversed(self.layers):
+            if layer in needed:
+                needed.update(ref.layer for ref in layer.refs())
+        graph.layers = tuple(layer for layer in self.layers if layer in needed)
+        return graph
+
+    # Looking
+
+    def table(self) -> list[dict[str, str]]:
+        """One row a layer, for people and scripts."""
+        from xaicore.graph.drawing import rows
+
+        return rows(self)
+
+    def to_mermaid(self) -> str:
+        """The graph as a Mermaid flowchart."""
+        from xaicore.graph.drawing import mermaid
+
+        return mermaid(self)
+
+    def to_dot(self) -> str:
+        """The graph in the DOT language of Graphviz."""
+        from xaicore.graph.drawing import dot
+
+        return dot(self)
+
+    def __str__(self) -> str:
+        from xaicore.graph.drawing import text_table
+
+        return text_table(self)
+
+    def __repr__(self) -> str:
+        shown = sum(not layer.constant for layer in self.layers)
+        return f"<Graph of {shown} layers: {', '.join(i.name for i in self.inputs)} -> {', '.join(self.outputs)}>"
+
+
+def _differentiable(ref: Ref) -> bool:
+    return ref.info.dtype.is_floating_point or ref.info.dtype.is_complex
+
+
+def _twin(layer: Layer, move: Callable[[Ref], Ref]) -> Layer:
+    return Layer(
+        name=layer.name,
+        kind=layer.kind,
+        op=layer.op,
+        op_name=layer.op_name,
+        arguments={name: substitute(value, move) for name, value in layer.arguments.items()},
+        outputs=layer.outputs,
+        positional=layer.positional,
+        module_path=layer.module_path,
+        module_type=layer.module_type,
+        source=layer.source,
+        constant=layer.constant,
+        tensor=layer.tensor,
+        gate=layer.gate,
+    )

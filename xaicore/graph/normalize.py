@@ -1,0 +1,164 @@
+"""Passes that bring equivalent operations to one form, so that mappings need to know only that form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from xaicore.graph.graph import Graph
+from xaicore.graph.kinds import Kind
+from xaicore.graph.layer import Layer, Ref, TensorInfo
+
+_INFERENCE_NO_OPS = "dropout feature_dropout alpha_dropout feature_alpha_dropout".split()
+_COPIES = "clone contiguous lift_fresh_copy alias positive".split()
+_CASTS = "to _to_copy type_as float double half".split()
+# A view asks for a certain memory layout, which need not hold once copies are gone; a reshape asks for none.
+_VIEWS = {"view": torch.ops.aten.reshape.default, "_unsafe_view": torch.ops.aten.reshape.default}
+
+
+def without_no_ops(graph: Graph) -> Graph:
+    """Drop what does nothing at inference: dropout, copies, casts to the type a tensor has."""
+    changes: dict[Ref, Ref] = {}
+    for layer in graph.layers:
+        if layer.op_name in _VIEWS and _overload(layer.op) == "default":
+            layer.op, layer.op_name = _VIEWS[layer.op_name], "reshape"
+            layer.positional = len(layer.arguments)
+        first = next(iter(layer.arguments.values()), None)
+        if isinstance(first, Ref) and _does_nothing(layer, first):
+            changes[layer.ref] = first
+    return graph.replaced(changes)
+
+
+def _does_nothing(layer: Layer, first: Ref) -> bool:
+    if layer.op_name in _INFERENCE_NO_OPS:
+        return not layer.arguments.get("train", False)
+    if layer.op_name in _CASTS:
+        device = layer.arguments.get("device")
+        return layer.outputs[0].dtype == first.info.dtype and (device is None or not layer.constant)
+    return layer.op_name in _COPIES
+
+
+def _overload(op: Any) -> str:
+    return str(getattr(op, "_overloadname", ""))
+
+
+def with_linear_forms(graph: Graph) -> Graph:
+    """One form for what is linear in its one data input.
+
+    A product with constants becomes a `SCALE`; a matrix product with a constant right operand becomes a `LINEAR`
+    layer with weight and bias; ``padding="same"`` becomes numbers, with a layer of its own where it is uneven.
+    """
+    layers: list[Layer] = []
+    for layer in graph.layers:
+        if not layer.constant:
+            if layer.kind is Kind.PRODUCT:
+                _classify_product(layer)
+            elif layer.op_name == "neg":
+                layer.kind = Kind.SCALE
+            elif layer.kind is Kind.MATMUL:
+                layers.extend(_as_linear(layer))
+            elif layer.kind is Kind.CONVOLUTION and isinstance(layer.arguments.get("padding"), str):
+                layers.extend(_with_explicit_padding(layer))
+            elif layer.kind is Kind.BATCH_NORM and layer.arguments.get("training"):
+                layer.kind = Kind.NORM  # it normalises by the batch at hand
+        layers.append(layer)
+    graph.layers = tuple(layers)
+    return graph.replaced({})
+
+
+def _classify_product(layer: Layer) -> None:
+    operands = [value for value in layer.arguments.values() if isinstance(value, Ref)]
+    if layer.arguments.get("rounding_mode"):
+        layer.kind = Kind.OTHER
+    elif len(layer.inputs) == 1:
+        divides_by_input = layer.op_name == "div" and operands[0].layer.constant
+        layer.kind = Kind.OTHER if divides_by_input else Kind.SCALE
+    elif layer.op_name == "div":
+        layer.kind = Kind.OTHER
+
+
+def _as_linear(layer: Layer) -> list[Layer]:
+    """Rewrite x @ W (+ b) in place; returns the new constant layer that holds the transposed weight."""
+    if len(layer.inputs) != 1:
+        return []
+    arguments = layer.arguments
+    if layer.op_name == "addmm":
+        x, weight, bias = arguments["mat1"], arguments["mat2"], arguments["self"]
+        plain = arguments.get("beta", 1) == 1 and arguments.get("alpha", 1) == 1 and len(bias.info.shape) == 1
+    elif layer.op_name in ("matmul", "mm"):
+        values = list(arguments.values())
+        x, weight, bias, plain = values[0], values[1], None, True
+    else:
+        return []
+    if not plain or x.layer.constant or not weight.layer.constant or len(weight.info.shape) != 2:
+        return []
+    shape = weight.info.shape
+    transposed = Layer(
+        name=f"{layer.name}.weight",
+        kind=Kind.CONSTANT,
+        op=torch.ops.aten.t.default,
+        op_name="t",
+        arguments={"self": weight},
+        outputs=(TensorInfo((shape[1], shape[0]), weight.info.dtype),),
+        constant=True,
+    )
+    layer.kind, layer.op, layer.op_name = Kind.LINEAR, torch.ops.aten.linear.default, "linear"
+    layer.arguments = {"input": x, "weight": transposed.ref, "bias": bias}
+    layer.positional = 3
+    layer.refresh()
+    return [transposed]
+
+
+def _with_explicit_padding(layer: Layer) -> list[Layer]:
+    """Rewrite the padding in place; returns the padding layer where both sides differ."""
+    arguments = layer.arguments
+    kernel = [int(size) for size in arguments["weight"].info.shape[2:]]
+    dilation = _per_dimension(arguments.get("dilation", 1), len(kernel))
+    same = arguments["padding"] == "same"
+    totals = [d * (k - 1) if same else 0 for d, k in zip(dilation, kernel, strict=True)]
+    arguments["padding"] = [total // 2 for total in totals]
+    layer.op = getattr(layer.op.overloadpacket, "default")  # type: ignore[attr-defined]  # noqa: B009
+    if not any(total % 2 for total in totals):
+        return []
+    x: Ref = arguments["input"]
+    # torch.nn.functional.pad lists the last dimension first; the odd element goes to the far side.
+    extra = [side for total in reversed(totals) for side in (0, total % 2)]
+    spatial = zip(x.info.shape[-len(totals) :], totals, strict=True)
+    shape = (*x.info.shape[: -len(totals)], *(size + total % 2 for size, total in spatial))
+    padded = Layer(
+        name=f"{layer.name}.padding",
+        kind=Kind.PAD,
+        op=torch.ops.aten.constant_pad_nd.default,
+        op_name="constant_pad_nd",
+        arguments={"self": x, "pad": extra, "value": 0},
+        outputs=(TensorInfo(shape, x.info.dtype),),
+        module_path=layer.module_path,
+        module_type=layer.module_type,
+        source=layer.source,
+    )
+    arguments["input"] = padded.ref
+    layer.refresh()
+    return [padded]
+
+
+def _per_dimension(value: Any, dimensions: int) -> list[int]:
+    values = list(value) if isinstance(value, (list, tuple)) else [value]
+    return values * dimensions if len(values) == 1 else values
+
+
+def without_softmax_head(graph: Graph) -> Graph:
+    """Explain a model that ends in softmax at its logits."""
+    changes: dict[str, Ref] = {}
+    notes = []
+    for name, ref in graph.outputs.items():
+        alone = not graph.consumers.get(ref) and list(graph.outputs.values()).count(ref) == 1
+        if ref.layer.kind is Kind.SOFTMAX and alone:
+            changes[name] = ref.layer.inputs[0]
+            notes.append(
+                f"the model ends in {ref.layer.op_name} ({ref.layer.where()}); what is explained is what enters it, the logits"
+            )
+    graph.outputs.update(changes)
+    return graph.replaced({}, notes)
+
+

@@ -1,0 +1,143 @@
+"""Passes over the exported program itself: plain operations only, none of them in place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import fx
+
+_NO_VALUE = (
+    "_assert_scalar _assert_async _assert_tensor_metadata sym_constrain_range sym_constrain_range_for_size"
+).split()
+_MAY_RETURN_INPUT = "getitem dropout feature_dropout alpha_dropout feature_alpha_dropout".split()
+
+
+def operator_name(target: Any) -> str:
+    """``conv2d`` for ``torch.ops.aten.conv2d.default``."""
+    packet = getattr(target, "overloadpacket", None)
+    return str(packet.__name__ if packet is not None else getattr(target, "__name__", target))
+
+
+def plain_program(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
+    """The program without regions, assertions and in-place operations."""
+    _inline_regions(program.graph_module)
+    _drop_assertions(program.graph)
+    if _make_functional(program.graph):
+        return program
+    # A view of a tensor is written to: torch's own functionalization follows the aliases. Operators stay whole.
+    program = program.run_decompositions({})
+    _inline_regions(program.graph_module)
+    _drop_assertions(program.graph)
+    return program
+
+
+def _inline_regions(module: fx.GraphModule) -> None:
+    """Regions under ``torch.no_grad()`` or a disabled autocast become part of the graph.
+
+    What leaves a ``no_grad`` region passes a ``detach``, so that no gradient flows where none did.
+    """
+    for node in list(module.graph.nodes):
+        name = operator_name(node.target) if node.op == "call_function" else ""
+        if name == "wrap_with_set_grad_enabled":
+            enabled, region, *operands = node.args
+        elif name == "wrap_with_autocast" and node.args[2] is False:
+            _, _, _, _, region, *operands = node.args
+            enabled = True
+        else:
+            continue
+        inner = getattr(module, region.target)
+        _inline_regions(inner)
+        _inline(module.graph, node, inner.graph, operands, detach=not enabled)
+    module.graph.eliminate_dead_code()
+
+
+def _inline(graph: fx.Graph, call: fx.Node, inner: fx.Graph, operands: list[Any], *, detach: bool) -> None:
+    placeholders = [node for node in inner.nodes if node.op == "placeholder"]
+    mapping: dict[fx.Node, Any] = dict(zip(placeholders, operands, strict=True))
+    with graph.inserting_before(call):
+        for node in inner.nodes:
+            if node.op in ("call_function", "get_attr"):
+                mapping[node] = graph.node_copy(node, lambda n: mapping[n])
+        (output,) = [node for node in inner.nodes if node.op == "output"]
+        results = []
+        for value in output.args[0]:
+            result = mapping[value] if isinstance(value, fx.Node) else value
+            if detach and isinstance(result, fx.Node) and isinstance(result.meta.get("val"), torch.Tensor):
+                meta = dict(result.meta)
+                result = graph.call_function(torch.ops.aten.detach.default, (result,))
+                result.meta.update(meta)
+            results.append(result)
+    for user in list(call.users):
+        user.replace_all_uses_with(results[user.args[1]])
+        graph.erase_node(user)
+    graph.erase_node(call)
+
+
+def _drop_assertions(graph: fx.Graph) -> None:
+    for node in reversed(list(graph.nodes)):
+        if node.op == "call_function" and operator_name(node.target) in _NO_VALUE:
+            graph.erase_node(node)
+
+
+def _make_functional(graph: fx.Graph) -> bool:
+    """Replace ``relu_(x)`` by ``relu(x)`` and what read ``x`` afterwards by its result.
+
+    False, with nothing changed, where another name for the same memory is read later.
+    """
+    order = {node: number for number, node in enumerate(graph.nodes)}
+    writes = [node for node in graph.nodes if _is_in_place(node)]
+    if not writes:
+        return True
+    memory = _memory_of(graph)
+    for write in writes:
+        if _functional_overload(write.target) is None or not isinstance(write.args[0], fx.Node):
+            return False
+        target = write.args[0]
+        names = [n for n in graph.nodes if n is not target and memory.get(n) is memory[target] and order[n] < order[write]]
+        if any(order[user] > order[write] for name in names for user in name.users if not _is_chain(name, target, writes)):
+            return False
+    for write in writes:
+        target = write.args[0]
+        later = {user for user in target.users if order[user] > order[write]}
+        write.target = _functional_overload(write.target)
+        target.replace_all_uses_with(write, delete_user_cb=lambda user, later=later: user in later)
+    return True
+
+
+def _is_chain(name: fx.Node, target: fx.Node, writes: list[fx.Node]) -> bool:
+    """Whether ``name`` is an earlier value that ``target`` itself was written over (relu_(add_(x)))."""
+    while target in writes:
+        target = target.args[0]  # type: ignore[assignment]
+        if target is name:
+            return True
+    return False
+
+
+def _is_in_place(node: fx.Node) -> bool:
+    schema = getattr(node.target, "_schema", None)
+    return node.op == "call_function" and schema is not None and bool(schema.is_mutable)
+
+
+def _functional_overload(target: Any) -> Any:
+    name = operator_name(target)
+    packet = getattr(torch.ops.aten, name[:-1], None) if name.endswith("_") else None
+    overload = getattr(packet, target._overloadname, None) if packet is not None else None
+    if overload is None or [a.name for a in overload._schema.arguments] != [a.name for a in target._schema.arguments]:
+        return None
+    return overload
+
+
+def _memory_of(graph: fx.Graph) -> dict[fx.Node, fx.Node]:
+    """For every node the node that owns the memory it may share."""
+    memory: dict[fx.Node, fx.Node] = {}
+    for node in graph.nodes:
+        owner = node
+        if node.op == "call_function" and node.args and isinstance(node.args[0], fx.Node):
+            schema = getattr(node.target, "_schema", None)
+            returns = schema.returns if schema is not None else ()
+            name = operator_name(node.target)
+            if name in _MAY_RETURN_INPUT or any(r.alias_info is not None for r in returns):
+                owner = memory[node.args[0]]
+        memory[node] = owner
+    return memory

@@ -1,0 +1,151 @@
+"""What hooks return: descriptions of things a plugin brings, as plain data.
+
+A `target` is an import string, "package.module:attribute", resolved by `resolve` on first use. So
+a list of methods costs no import of torch.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from xaicore.errors import PluginError
+
+_TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+_DOTTED_NAME = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
+_COMMAND_NAME = re.compile(r"[a-z][a-z0-9-]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodSpec:
+    """One method of explanation.
+
+    Parameters
+    ----------
+    name : canonical name, "namespace.method".
+    target : import string of an `Analyzer` class.
+    summary : one line for lists.
+    family : "relevance", "gradient", "perturbation", ...: how the method works.
+    aliases : familiar names from other tools. A canonical name always wins over an alias.
+    inputs : what the method is made for: "image", "text", "series", "tabular".
+    sources : where the method is defined, "Bach et al. 2015, eq. 58".
+    """
+
+    name: str
+    target: str
+    summary: str
+    family: str
+    aliases: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ("image", "tabular", "text", "series")
+    sources: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_dotted(self)
+        _check_tuples(self, "aliases", "inputs", "sources")
+
+    @property
+    def namespace(self) -> str:
+        return self.name.partition(".")[0]
+
+    @property
+    def bare_name(self) -> str:
+        return self.name.partition(".")[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MappingSpec:
+    """A backward mapping for layers that a method's own composite does not name.
+
+    Parameters
+    ----------
+    family : family of methods that may use it: "relevance", "gradient".
+    kinds : values of `xaicore.graph.Kind` that it handles, as plain strings: ("add",).
+    target : import string of the mapping.
+    summary : one line for the matching report.
+    ops : names of operators that narrow the kinds, as in `Layer.op_name`; none means all.
+    """
+
+    family: str
+    kinds: tuple[str, ...]
+    target: str
+    summary: str
+    ops: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_target(self)
+        _check_tuples(self, "kinds", "ops")
+        if not self.kinds:
+            raise PluginError(f"MappingSpec for {self.target!r} names no kind of layer; give `kinds`, as in ('add',).")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricSpec:
+    """A metric that judges explanations; `target` is a callable or class. `higher_is_better` gives its direction."""
+
+    name: str
+    target: str
+    summary: str
+    higher_is_better: bool
+    sources: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_dotted(self)
+        _check_tuples(self, "sources")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RendererSpec:
+    """A way to show explanations; `target` is a callable. `inputs` says what it can show: "image", "text", ..."""
+
+    name: str
+    target: str
+    summary: str
+    inputs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_dotted(self)
+        _check_tuples(self, "inputs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandSpec:
+    """A subcommand of `xaicore`; `target` is a `click.Command`, `name` is what the user types."""
+
+    name: str
+    target: str
+    summary: str
+
+    def __post_init__(self) -> None:
+        _check_target(self)
+        if not _COMMAND_NAME.fullmatch(self.name):
+            raise PluginError(
+                f"CommandSpec: {self.name!r} is no name of a command; use small letters, digits and hyphens."
+            )
+
+
+Named = MethodSpec | MetricSpec | RendererSpec
+Descriptor = MethodSpec | MappingSpec | MetricSpec | RendererSpec | CommandSpec
+
+
+def _check_dotted(spec: Named) -> None:
+    if not _DOTTED_NAME.fullmatch(spec.name):
+        raise PluginError(
+            f"{type(spec).__name__}: {spec.name!r} is no canonical name; "
+            "write 'namespace.name' with small letters, digits and underscores."
+        )
+    _check_target(spec)
+
+
+def _check_target(spec: Descriptor) -> None:
+    if not _TARGET.fullmatch(spec.target):
+        raise PluginError(
+            f"{type(spec).__name__}: target {spec.target!r} is no import string; write 'package.module:attribute'."
+        )
+
+
+def _check_tuples(spec: Descriptor, *fields: str) -> None:
+    for field in fields:
+        value = getattr(spec, field)
+        # A bare string would be read letter by letter, the classic slip of ("one",) without its comma.
+        if not isinstance(value, tuple) or not all(isinstance(item, str) for item in value):
+            raise PluginError(f"{type(spec).__name__}: {field} is a tuple of strings, not {value!r}.")

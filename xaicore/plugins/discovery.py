@@ -1,0 +1,110 @@
+"""Which plugins are installed, in which order they are looked at, and which the user allows.
+
+Several distributions may claim one namespace. The order decides: first the first-party distribution
+`xai-<namespace>`, then the others by name. The first that the user has not disabled owns the
+namespace, even if it then fails to load: a method never silently changes its meaning because
+another plugin broke.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from importlib_metadata import Distribution, EntryPoint, distributions
+
+GROUP = "xaicore.plugins"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """An entry point found in the metadata of an installed distribution; nothing is imported yet."""
+
+    namespace: str
+    distribution: str
+    version: str
+    entry_point: EntryPoint | None  # None: the distribution's entry points cannot be read
+    cause: Exception | None = None
+
+    @property
+    def order(self) -> tuple[str, bool, str]:
+        """Sort key: by namespace; within it the first-party distribution first, the others by name."""
+        name = normalized(self.distribution)
+        return self.namespace, name != f"xai-{normalized(self.namespace)}", name
+
+
+def normalized(name: str) -> str:
+    """Return a distribution's name as packaging tools compare it: "Xai_LRP" and "xai-lrp" are the same."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def find_candidates() -> list[Candidate]:
+    """Return every entry point of the group, in the order in which the plugins are looked at."""
+    seen: set[str] = set()
+    found: list[Candidate] = []
+    for distribution in distributions():
+        candidates = list(_candidates_of(distribution))
+        if candidates and normalized(candidates[0].distribution) not in seen:  # an earlier one on sys.path shadows it
+            seen.add(normalized(candidates[0].distribution))
+            found.extend(candidates)
+    return sorted(found, key=lambda candidate: candidate.order)
+
+
+def _candidates_of(distribution: Distribution) -> Iterator[Candidate]:
+    text = distribution.read_text("entry_points.txt")
+    if not text or GROUP not in text:
+        return  # the usual case, decided without parsing anything
+    name, version = _identity(distribution)
+    try:
+        entry_points = list(distribution.entry_points.select(group=GROUP))
+    except Exception as error:
+        yield Candidate(namespace=name, distribution=name, version=version, entry_point=None, cause=error)
+        return
+    for entry_point in entry_points:
+        yield Candidate(namespace=entry_point.name, distribution=name, version=version, entry_point=entry_point)
+
+
+def _identity(distribution: Distribution) -> tuple[str, str]:
+    """Return name and version, also where the metadata is damaged."""
+    try:
+        return distribution.name or "unknown", distribution.version or "unknown"
+    except Exception:
+        return "unknown", "unknown"
+
+
+@dataclass(frozen=True)
+class Switches:
+    """What the environment says about plugins; namespaces and names of distributions are both understood.
+
+    XAICORE_PLUGINS : comma-separated; if set, only these are loaded.
+    XAICORE_DISABLE_PLUGINS : comma-separated, or "all"; these are not loaded. Wins over XAICORE_PLUGINS.
+    XAICORE_STRICT_PLUGINS : "1" raises the first failure to load instead of reporting it.
+    """
+
+    allowed: frozenset[str] | None = None
+    denied: frozenset[str] = frozenset()
+    strict: bool = False
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Switches:
+        allowed = environment.get("XAICORE_PLUGINS")
+        return cls(
+            allowed=None if allowed is None or not allowed.strip() else _names(allowed),
+            denied=_names(environment.get("XAICORE_DISABLE_PLUGINS", "")),
+            strict=environment.get("XAICORE_STRICT_PLUGINS", "").strip().lower() not in ("", "0", "false", "no"),
+        )
+
+    def why_disabled(self, candidate: Candidate) -> str | None:
+        """Return what keeps this plugin from loading, or None."""
+        names = {normalized(candidate.namespace), normalized(candidate.distribution)}
+        if self.denied & (names | {"all"}):
+            return "XAICORE_DISABLE_PLUGINS names it."
+        if self.allowed is not None and not self.allowed & names:
+            return "XAICORE_PLUGINS is set and does not name it."
+        return None
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(normalized(name.strip()) for name in text.split(",") if name.strip())

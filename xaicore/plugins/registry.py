@@ -1,0 +1,119 @@
+"""What all installed plugins bring together."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Iterable
+from typing import TypeVar
+
+from xaicore.plugins.descriptors import CommandSpec, Descriptor, MappingSpec, MethodSpec, MetricSpec, RendererSpec
+from xaicore.plugins.discovery import Switches, find_candidates
+from xaicore.plugins.loading import LoadedPlugin, PluginInfo, load_all
+from xaicore.plugins.lookup import look_up
+
+CORE_COMMANDS = ("check", "demo", "explain", "info", "list", "plugins")
+"""Names of subcommands that no plugin may take."""
+
+SpecT = TypeVar("SpecT", bound=Descriptor)
+NamedT = TypeVar("NamedT", MethodSpec, MetricSpec, RendererSpec, CommandSpec)
+
+
+class PluginRegistry:
+    """The plugins of one process and their descriptors, in a fixed order.
+
+    `plugin_registry()` returns the one that everybody shares; tests make their own.
+    """
+
+    def __init__(self, plugins: Iterable[LoadedPlugin]) -> None:
+        self._plugins = tuple(plugins)
+
+    @classmethod
+    def discover(cls, switches: Switches | None = None) -> PluginRegistry:
+        """Find and load what is installed; `switches` default to those of the environment.
+
+        Raises
+        ------
+        PluginLoadError
+            Only if the switches are strict: the first plugin that is broken, incompatible or in conflict.
+        """
+        return cls(load_all(find_candidates(), switches or Switches.from_environment(), CORE_COMMANDS))
+
+    def plugins(self) -> tuple[PluginInfo, ...]:
+        """Every installed plugin with its status, by namespace, in the order of loading."""
+        return tuple(plugin.info for plugin in self._plugins)
+
+    def methods(self) -> tuple[MethodSpec, ...]:
+        """Every method that can be used, by name."""
+        return _by_name(self._brought("xaicore_methods", MethodSpec))
+
+    def mappings(self, family: str) -> list[tuple[MappingSpec, PluginInfo]]:
+        """Mappings for a family of methods and who brings them: by namespace, then as the plugin lists them."""
+        brought = self._brought("xaicore_mappings", MappingSpec)
+        return [(spec, info) for spec, info in brought if spec.family == family]
+
+    def metrics(self) -> tuple[MetricSpec, ...]:
+        """Every metric, by name."""
+        return _by_name(self._brought("xaicore_metrics", MetricSpec))
+
+    def renderers(self) -> tuple[RendererSpec, ...]:
+        """Every renderer, by name."""
+        return _by_name(self._brought("xaicore_renderers", RendererSpec))
+
+    def commands(self) -> tuple[CommandSpec, ...]:
+        """Every subcommand that plugins add, by name."""
+        return _by_name(self._brought("xaicore_commands", CommandSpec))
+
+    def find_method(self, name: str) -> MethodSpec:
+        """Return the method with this canonical name, alias, or bare name if only one method has it.
+
+        Letter case is ignored.
+
+        Raises
+        ------
+        UnknownMethodError
+            If no method answers to the name, saying what to install or what is wrong with the plugin
+            that would bring it; if several do, listing them.
+        """
+        return look_up(name, self.methods(), self.plugins())
+
+    def provider(self, spec: Descriptor) -> PluginInfo:
+        """Return the plugin that brings a descriptor of this registry."""
+        for plugin in self._plugins:
+            if any(spec is own for specs in plugin.descriptors.values() for own in specs):
+                return plugin.info
+        raise LookupError(f"{spec!r} was not brought by a plugin of this registry")
+
+    def _brought(self, hook: str, kind: type[SpecT]) -> list[tuple[SpecT, PluginInfo]]:
+        return [
+            (spec, plugin.info)
+            for plugin in self._plugins
+            for spec in plugin.descriptors.get(hook, ())
+            if isinstance(spec, kind)
+        ]
+
+
+def _by_name(brought: list[tuple[NamedT, PluginInfo]]) -> tuple[NamedT, ...]:
+    return tuple(sorted((spec for spec, _ in brought), key=lambda spec: spec.name))
+
+
+@functools.cache
+def plugin_registry() -> PluginRegistry:
+    """Return the registry of this process; plugins are discovered on the first call."""
+    return PluginRegistry.discover()
+
+
+def reset_registry() -> None:
+    """Forget what was discovered; the next use looks at the environment and the installed packages anew."""
+    importlib.invalidate_caches()
+    plugin_registry.cache_clear()
+
+
+def methods() -> tuple[MethodSpec, ...]:
+    """Return every installed method, by name, without importing torch."""
+    return plugin_registry().methods()
+
+
+def find_method(name: str) -> MethodSpec:
+    """Return the installed method with this canonical name, alias or unique bare name; see `PluginRegistry`."""
+    return plugin_registry().find_method(name)
