@@ -76,7 +76,8 @@ def ours(model: nn.Module, images: Tensor) -> dict[str, Run]:
 
 
 def zennits(model: nn.Module, images: Tensor) -> dict[str, Run]:
-    """Return one call for each of zennit's composites; hooks and merged batch norms are in place before the clock runs."""
+    """Return one call for each of zennit's composites; hooks and merged batch norms are in place before the clock."""
+    models = zoo.import_torchvision().models  # before zennit, which imports it too
     try:
         from zennit import composites
         from zennit.rules import Epsilon
@@ -84,7 +85,7 @@ def zennits(model: nn.Module, images: Tensor) -> dict[str, Run]:
         from zennit.types import Linear
     except ImportError:
         return {}
-    canonizer = ResNetCanonizer if isinstance(model, zoo.import_torchvision().models.ResNet) else VGGCanonizer
+    canonizer = ResNetCanonizer if isinstance(model, models.ResNet) else VGGCanonizer
     shared: dict[str, Any] = {"canonizers": [canonizer()]}
     everywhere = [*composites.layer_map_base(), (Linear, Epsilon())]
     chosen = {

@@ -58,7 +58,10 @@ def same(one: Explanation, other: Explanation) -> None:
         else:
             assert a == b
 
-    equal({k: v for k, v in vars(one).items() if k != "diagnostics"}, {k: getattr(other, k) for k in vars(one) if k != "diagnostics"})
+    equal(
+        {k: v for k, v in vars(one).items() if k != "diagnostics"},
+        {k: getattr(other, k) for k in vars(one) if k != "diagnostics"},
+    )
     equal(vars(one.diagnostics), vars(other.diagnostics))
 
 
@@ -275,7 +278,14 @@ def test_summary_is_readable_text() -> None:
     checks = Diagnostics(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 1.5]), torch.tensor([0.0, 0.25]), ledger=ledger)
     checks.notes.append("softmax stripped")
     text = checks.summary()
-    for part in ("samples            2", "1 to 2", "worst 0.25 (sample 1)", "softmax stripped", "warning", "of 20 layers"):
+    for part in (
+        "samples            2",
+        "1 to 2",
+        "worst 0.25 (sample 1)",
+        "softmax stripped",
+        "warning",
+        "of 20 layers",
+    ):
         assert part in text
     assert "l19" in text and "l3 " not in text
     assert "not promised" in Diagnostics(torch.ones(1), torch.ones(1)).summary()

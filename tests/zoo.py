@@ -54,7 +54,7 @@ def randomise_constants(model: nn.Module, scale: float = 0.1) -> None:
 
 
 def calibrate_batch_norm(model: nn.Module, *inputs: Tensor) -> None:
-    """Set the running statistics to those of `inputs`, then off by a random tenth, so that they are no one's default."""
+    """Set the running statistics to those of `inputs`, then off by a random tenth: no one's default."""
     norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     if not norms:
         return
@@ -154,7 +154,8 @@ _SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "
 _BERT = {"vocab_size": VOCABULARY, "max_position_embeddings": 32, "num_labels": CLASSES, **_SMALL}
 _GPT2 = {"vocab_size": VOCABULARY, "n_positions": 32, "n_embd": 32, "n_layer": 2, "n_head": 4, "pad_token_id": 0,
          "bos_token_id": 1, "eos_token_id": 1}  # fmt: skip
-_LLAMA = {"vocab_size": VOCABULARY, "max_position_embeddings": 32, "num_key_value_heads": 2, "pad_token_id": 0, **_SMALL}
+_LLAMA = {"vocab_size": VOCABULARY, "max_position_embeddings": 32, "num_key_value_heads": 2, "pad_token_id": 0,
+          **_SMALL}  # fmt: skip
 _TOKENS = frozenset({"tokens"})
 
 ENTRIES: tuple[Entry, ...] = (

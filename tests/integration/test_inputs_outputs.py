@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any, NamedTuple
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -338,7 +337,8 @@ def test_weights_loaded_from_a_state_dict_are_seen_by_the_next_call() -> None:
     torch.manual_seed(5)
     other = ConvNet().double().eval()
     model.load_state_dict(other.state_dict())
-    assert_same(analyzer.analyze(x, target=0).relevance, xaicore.explain(other, x, method="lrp.z_plus", target=0).relevance)
+    expected = xaicore.explain(other, x, method="lrp.z_plus", target=0).relevance
+    assert_same(analyzer.analyze(x, target=0).relevance, expected)
 
 
 def test_a_replaced_module_is_seen_by_the_next_call() -> None:

@@ -1,7 +1,7 @@
 """Gradient methods agree with captum, on networks written the way captum needs them.
 
-captum replaces the gradient of ``nn.ReLU`` modules by hooks, so its Guided Backprop and Deconvnet see neither functional
-nor reused nor in-place activations; the networks below use none of these.
+captum replaces the gradient of ``nn.ReLU`` modules by hooks, so its Guided Backprop and Deconvnet see neither
+functional nor reused nor in-place activations; the networks below use none of these.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ def build(network: str) -> tuple[nn.Module, Tensor]:
 def by_captum(model: nn.Module, images: Tensor, method: type, target: Any, options: dict[str, Any]) -> Tensor:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # captum announces its hooks
-        return method(copy.deepcopy(model)).attribute(images.clone().requires_grad_(), target=target, **options).detach()
+        theirs = method(copy.deepcopy(model))
+        return theirs.attribute(images.clone().requires_grad_(), target=target, **options).detach()
 
 
 @pytest.mark.parametrize("network", NETWORKS)

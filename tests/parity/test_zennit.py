@@ -27,8 +27,9 @@ from torch import Tensor, nn
 
 import xaicore
 
+zoo.import_torchvision()  # zennit imports it by itself, and fails where it fails
 zennit_rules = pytest.importorskip("zennit.rules")
-from xai_lrp.rules import Epsilon, Flat, Gamma, WSquare, ZBox  # noqa: E402
+rules = pytest.importorskip("xai_lrp.rules")
 from zennit import composites  # noqa: E402
 from zennit.canonizers import SequentialMergeBatchNorm  # noqa: E402
 from zennit.core import Composite as ZennitComposite  # noqa: E402
@@ -118,15 +119,15 @@ RULES: dict[str, tuple[str, dict[str, Any], Any]] = {
 }
 
 FIRST_RULES: dict[str, tuple[Any, Any]] = {
-    "z_box": (ZBox(LOW, HIGH), zennit_rules.ZBox(LOW, HIGH, 1e-6)),
+    "z_box": (rules.ZBox(LOW, HIGH), zennit_rules.ZBox(LOW, HIGH, 1e-6)),
     "z_box by channel": (
-        ZBox(-torch.tensor([4.0, 5.0, 6.0]).view(3, 1, 1), torch.tensor([4.0, 4.5, 5.5]).view(3, 1, 1)),
+        rules.ZBox(-torch.tensor([4.0, 5.0, 6.0]).view(3, 1, 1), torch.tensor([4.0, 4.5, 5.5]).view(3, 1, 1)),
         zennit_rules.ZBox(
             -torch.tensor([4.0, 5.0, 6.0]).view(1, 3, 1, 1), torch.tensor([4.0, 4.5, 5.5]).view(1, 3, 1, 1), 1e-6
         ),
     ),
-    "flat": (Flat(), zennit_rules.Flat(NEGLIGIBLE)),
-    "w_square": (WSquare(), zennit_rules.WSquare(NEGLIGIBLE, zero_params="bias")),
+    "flat": (rules.Flat(), zennit_rules.Flat(NEGLIGIBLE)),
+    "w_square": (rules.WSquare(), zennit_rules.WSquare(NEGLIGIBLE, zero_params="bias")),
 }
 
 
@@ -145,7 +146,7 @@ def test_a_rule_for_the_first_layer(rule: str, network: str) -> None:
     ours, theirs = FIRST_RULES[rule]
     model, images = build(*SEQUENTIAL[network])
     linear = xaicore.kind(xaicore.Kind.CONVOLUTION, xaicore.Kind.LINEAR)
-    composite = xaicore.Composite([(xaicore.first_on_path, ours), (linear, Epsilon(1e-6))])
+    composite = xaicore.Composite([(xaicore.first_on_path, ours), (linear, rules.Epsilon(1e-6))])
     actual = xaicore.explain(model, images, method="lrp.composite", composite=composite).relevance
     assert_same(actual, relevance_by_zennit(model, images, first_then_epsilon(theirs)))
 
@@ -178,7 +179,6 @@ def test_a_composite_on_a_sequential_network(name: str, network: str) -> None:
 @pytest.mark.parametrize("network", ["resnet18", "resnet50"])
 @pytest.mark.parametrize("name", ["epsilon_plus", "epsilon_alpha2_beta1"])  # gamma differs at residual sums, see above
 def test_a_composite_on_a_residual_network(name: str, network: str) -> None:
-    zoo.import_torchvision()
     from zennit.torchvision import ResNetCanonizer  # the sum and the batch norms, which ours needs no code for
 
     method, parameters, theirs = COMPOSITES[name]
@@ -189,12 +189,11 @@ def test_a_composite_on_a_residual_network(name: str, network: str) -> None:
 
 
 def test_the_users_own_composite() -> None:
-    kind, Kind = xaicore.kind, xaicore.Kind
     model, images = build(*SEQUENTIAL["like_vgg"])
     ours = xaicore.Composite([
-        (xaicore.first_on_path, ZBox(LOW, HIGH)),
-        (kind(Kind.CONVOLUTION), Gamma(0.5)),
-        (kind(Kind.LINEAR), Epsilon(0.25)),
+        (xaicore.first_on_path, rules.ZBox(LOW, HIGH)),
+        (xaicore.kind(xaicore.Kind.CONVOLUTION), rules.Gamma(0.5)),
+        (xaicore.kind(xaicore.Kind.LINEAR), rules.Epsilon(0.25)),
     ])  # fmt: skip
     theirs = composites.SpecialFirstLayerMapComposite(
         [*composites.layer_map_base(NEGLIGIBLE), (ZennitConvolution, zennit_rules.Gamma(0.5, 1e-6)),

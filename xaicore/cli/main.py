@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -26,14 +27,14 @@ assert set(_SUMMARIES) == set(CORE_COMMANDS)
 class LazyGroup(click.Group):
     """A click group that knows its commands by import string, and shows an `XaicoreError` without traceback."""
 
-    def main(self, args: Any = None, *positional: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(self, args: Sequence[str] | None = None, *others: Any, **extra: Any) -> Any:
         arguments = list(sys.argv[1:] if args is None else args)
         debug = "--debug" in arguments  # understood before the subcommand and after it
         arguments = [argument for argument in arguments if argument != "--debug"]
         try:
-            return super().main(arguments, *positional, standalone_mode=standalone_mode, **extra)
+            return super().main(arguments, *others, **extra)
         except XaicoreError as error:
-            if debug or not standalone_mode:
+            if debug or not extra.get("standalone_mode", True):
                 raise
             click.echo(f"Error: {error}", err=True)
             sys.exit(2)

@@ -41,9 +41,9 @@ class Engine:
         self.batch_size = _checked(batch_size)
         self.progress = progress
 
-    def prepare(self, inputs: Any, model: nn.Module) -> Inputs:
+    def prepare(self, inputs: Any, model: nn.Module, *, tracked: bool = False) -> Inputs:
         """Make the arguments of a call of `model` from what a user passed; see `xaicore.engine.prepare`."""
-        return prepare(inputs, model)
+        return prepare(inputs, model, tracked=tracked)
 
     def chunks(self, inputs: Inputs, target: PerSample) -> Iterator[tuple[Inputs, PerSample]]:
         """Yield inputs and target, at most `batch_size` samples at a time."""

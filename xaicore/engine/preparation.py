@@ -15,7 +15,7 @@ from xaicore.engine.placement import device_and_dtype
 from xaicore.errors import InputError
 
 
-def prepare(inputs: Any, model: nn.Module) -> Inputs:
+def prepare(inputs: Any, model: nn.Module, *, tracked: bool = False) -> Inputs:
     """Make the arguments of a call of `model` from `inputs`.
 
     Parameters
@@ -24,7 +24,9 @@ def prepare(inputs: Any, model: nn.Module) -> Inputs:
         A tensor, NumPy array, data frame or list of numbers: the only argument. A tuple of these: the positional
         arguments. A mapping: the keyword arguments. Arguments may nest tuples and dicts, and may be plain values
         (None, bool, int, float, str). All are put on the model's device, floating-point ones in the model's type;
-        integers and booleans keep their type. The user's own tensors are neither changed nor tracked by autograd.
+        integers and booleans keep their type. The user's own tensors are not changed.
+    tracked
+        Keep the connection to inputs that require gradients, for explanations that are themselves differentiated.
 
     Raises
     ------
@@ -42,8 +44,8 @@ def prepare(inputs: Any, model: nn.Module) -> Inputs:
     names = _argument_names(model, args, kwargs)
     device, dtype = device_and_dtype(model)
     prepared = Inputs(
-        args=tuple(_prepared(name, value, device, dtype) for name, value in zip(names, args, strict=True)),
-        kwargs={name: _prepared(name, value, device, dtype) for name, value in kwargs.items()},
+        args=tuple(_prepared(name, value, device, dtype, tracked) for name, value in zip(names, args, strict=True)),
+        kwargs={name: _prepared(name, value, device, dtype, tracked) for name, value in kwargs.items()},
         names=names,
     )
     tensors = prepared.tensors()
@@ -77,11 +79,11 @@ def _argument_names(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, A
     return tuple(names[: len(args)])
 
 
-def _prepared(name: str, value: Any, device: torch.device, dtype: torch.dtype | None) -> Any:
+def _prepared(name: str, value: Any, device: torch.device, dtype: torch.dtype | None, tracked: bool) -> Any:
     if isinstance(value, Mapping):
-        return {key: _prepared(f"{name}.{key}", each, device, dtype) for key, each in value.items()}
+        return {key: _prepared(f"{name}.{key}", each, device, dtype, tracked) for key, each in value.items()}
     if isinstance(value, tuple):
-        return tuple(_prepared(f"{name}.{i}", each, device, dtype) for i, each in enumerate(value))
+        return tuple(_prepared(f"{name}.{i}", each, device, dtype, tracked) for i, each in enumerate(value))
     if value is None or isinstance(value, bool | int | float | str):
         return value
     tensor = value if isinstance(value, Tensor) else _from_array(name, value)
@@ -90,7 +92,7 @@ def _prepared(name: str, value: Any, device: torch.device, dtype: torch.dtype | 
     if tensor.numel() == 0:
         raise InputError(f"Input {name!r} is empty: its shape is {tuple(tensor.shape)}.")
     # A tensor made in inference mode can never be recorded by autograd; a copy can.
-    tensor = tensor.clone() if tensor.is_inference() else tensor.detach()
+    tensor = tensor.clone() if tensor.is_inference() else tensor if tracked else tensor.detach()
     tensor = tensor.to(device, dtype) if tensor.is_floating_point() else tensor.to(device)
     _refuse_non_finite(name, tensor)
     return tensor

@@ -19,7 +19,7 @@ from xaicore import __version__
 from xaicore.errors import FileError
 from xaicore.explanation.diagnostics import Diagnostics
 from xaicore.explanation.plain import from_json, plain_index, to_json
-from xaicore.explanation.result import Explanation, named
+from xaicore.explanation.result import Explanation
 
 FORMAT_VERSION = 1
 _HEADER_KEY = "xaicore"

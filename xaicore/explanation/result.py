@@ -105,7 +105,10 @@ class Explanation:
         samples = torch.arange(len(self))
         if isinstance(which, int) and not -len(self) <= which < len(self):
             raise IndexError(f"Sample {which} does not exist: the explanation has {len(self)} samples.")
-        index = samples[which if isinstance(which, slice) else torch.as_tensor(which)].reshape(-1)
+        if not isinstance(which, slice):
+            which = torch.as_tensor(which).cpu()
+            which = which if which.numel() else which.long()  # an empty list has no type of its own
+        index = samples[which].reshape(-1)
         stray = [name for name, tensor in self.recorded.items() if tensor.shape[:1] != (len(self),)]
         if any(tensor.shape[:1] != (len(self),) for tensor in named(self.relevance).values()):
             raise InputError(f"The relevance at layer {self.layer!r} has no batch dimension in front to select from.")
@@ -190,7 +193,8 @@ class Explanation:
                 known = [key for key in inputs if key]
                 raise InputError(f"No relevance of an input {name!r}; there is {known}.{nearest(name, known)}")
             return pool(inputs[name], over, how, regions)
-        return _mapped(lambda values: pool(values, over, how, regions), self.relevance)
+        pooled: Tensor | dict[str, Tensor] = _mapped(lambda values: pool(values, over, how, regions), self.relevance)
+        return pooled
 
     def plot(self, **options: Any) -> Figure:
         """Draw the explanation; see `xaicore.visualization.plot_explanation` for the options."""

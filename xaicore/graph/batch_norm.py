@@ -31,7 +31,9 @@ def fold_batch_norm(graph: Graph) -> Graph:
             folding.fold(layer)
     # New constants come first: constants are computed when asked for, so only their presence matters.
     graph.layers = (*folding.constants, *graph.layers)
-    return with_facts(graph.replaced(folding.changes))
+    folded = with_facts(graph.replaced(folding.changes))
+    folded.is_folded = True
+    return folded
 
 
 class _Folding:

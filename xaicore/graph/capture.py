@@ -94,7 +94,7 @@ def _export(
         shapes = collection.dynamic_shapes(model, args, kwargs)
     else:
         args, kwargs = pytree.tree_unflatten(leaves, spec)
-    with evaluation_mode(model), untouched_buffers(model), _quiet():
+    with evaluation_mode(model), untouched_buffers(model), quiet():
         return torch.export.export(model, args, kwargs, dynamic_shapes=shapes, strict=False)
 
 
@@ -104,7 +104,7 @@ def _blank(tensor: torch.Tensor) -> torch.Tensor:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Export's own chatter is about its internals; what the user needs comes as our errors and notes."""
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")

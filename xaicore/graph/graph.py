@@ -44,6 +44,8 @@ class Graph:
         The tensors it returns; one alone is called ``output``.
     notes : tuple of str
         What was changed that a user should know, such as a softmax that was stripped.
+    is_folded : bool
+        Whether batch norm has become part of linear layers.
     constants : Constants
         The values that depend on no input, and what is derived from them.
     """
@@ -61,6 +63,7 @@ class Graph:
         self.inputs = tuple(inputs)
         self.outputs = dict(outputs)
         self.notes = tuple(notes)
+        self.is_folded = False
         self.leaf_inputs = tuple(inputs if leaf_inputs is None else leaf_inputs)
         self.constants = Constants()
 
@@ -219,12 +222,12 @@ class Graph:
                 continue
             for index, value in enumerate(layer.call(lookup, sizes)):
                 values[Ref(layer, index)] = value
-            for ref in self._last_uses.get(layer, ()):
+            for ref in self.last_uses.get(layer, ()):
                 values.pop(ref, None)
         return {name: lookup(ref) for name, ref in self.outputs.items()}
 
     @cached_property
-    def _last_uses(self) -> dict[Layer, list[Ref]]:
+    def last_uses(self) -> dict[Layer, list[Ref]]:
         last: dict[Ref, Layer] = {}
         for layer in self.layers:
             for ref in layer.inputs:

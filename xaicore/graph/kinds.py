@@ -77,7 +77,7 @@ _OPERATORS: dict[Kind, str] = {
         "upsample_trilinear3d upsample_bicubic2d _upsample_bilinear2d_aa _upsample_nearest_exact2d"
     ),
     Kind.RECURRENT: "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell",
-    Kind.EMBEDDING: "embedding embedding_bag",
+    Kind.EMBEDDING: "embedding",
     Kind.CAST: "to _to_copy type_as float double half",
 }
 

@@ -123,9 +123,11 @@ def _functional_overload(target: Any) -> Any:
     name = operator_name(target)
     packet = getattr(torch.ops.aten, name[:-1], None) if name.endswith("_") else None
     overload = getattr(packet, target._overloadname, None) if packet is not None else None
-    if overload is None or [a.name for a in overload._schema.arguments] != [a.name for a in target._schema.arguments]:
+    if overload is None:
         return None
-    return overload
+    # The first argument may go by another name (dropout_'s self is dropout's input); the types must agree.
+    types = [[str(argument.type) for argument in each._schema.arguments] for each in (overload, target)]
+    return overload if types[0] == types[1] else None
 
 
 def _memory_of(graph: fx.Graph) -> dict[fx.Node, fx.Node]:

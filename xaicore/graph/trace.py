@@ -13,7 +13,7 @@ from torch.utils import _pytree as pytree
 
 from xaicore.errors import CaptureError, InputError
 from xaicore.graph.build import build_graph
-from xaicore.graph.capture import batch_size_of, capture, evaluation_mode, untouched_buffers
+from xaicore.graph.capture import batch_size_of, capture, evaluation_mode, quiet, untouched_buffers
 from xaicore.graph.facts import with_facts
 from xaicore.graph.graph import Graph
 from xaicore.graph.normalize import with_linear_forms, without_no_ops, without_softmax_head
@@ -106,7 +106,8 @@ def _capture_and_verify(
 
 
 def _plain_graph(program: torch.export.ExportedProgram) -> Graph:
-    graph = build_graph(plain_program(program))
+    with quiet():
+        graph = build_graph(plain_program(program))
     return with_facts(without_softmax_head(with_linear_forms(without_no_ops(graph))))
 
 

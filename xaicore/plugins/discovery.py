@@ -12,10 +12,13 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from importlib_metadata import Distribution, EntryPoint, distributions
+from importlib_metadata import EntryPoint, distributions
 
 GROUP = "xaicore.plugins"
+
+Distribution = Any  # what `distributions()` yields has another type in each version of importlib-metadata
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ _RELEVANCE_PROVIDERS = {
     **dict.fromkeys(
         (
             "activation", "add", "average_pool", "cast", "concat", "interpolate",
-            "max_pool", "pad", "reduction", "reshape", "select",
+            "max_pool", "pad", "reduction", "reshape", "scale", "select",
         ),
         "xai-lrp",
     ),

@@ -49,7 +49,7 @@ class LoadedPlugin:
     descriptors: Mapping[str, tuple[Descriptor, ...]] = field(default_factory=dict)
 
 
-class _Refusal(Exception):
+class _Refusal(Exception):  # noqa: N818  (no error: a plugin may be refused in good order)
     """A reason, other than being broken, for not taking a plugin in."""
 
     def __init__(self, status: Status, cause: str) -> None:
@@ -74,7 +74,7 @@ def load_all(
         If the switches are strict and a plugin is broken, incompatible or in conflict.
     """
     owners: dict[str, str] = {}
-    commands = {name: "xaicore" for name in reserved_commands}
+    commands = dict.fromkeys(reserved_commands, "xaicore")
     plugins: list[LoadedPlugin] = []
     for candidate in candidates:
         plugin = _load(candidate, switches, owners, commands)

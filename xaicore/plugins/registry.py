@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from xaicore.plugins.descriptors import CommandSpec, Descriptor, MappingSpec, MethodSpec, MetricSpec, RendererSpec
-from xaicore.plugins.discovery import Switches, find_candidates
-from xaicore.plugins.loading import LoadedPlugin, PluginInfo, load_all
+from xaicore.plugins.discovery import Switches, find_candidates, normalized
+from xaicore.plugins.loading import LoadedPlugin, PluginInfo, Status, load_all
 from xaicore.plugins.lookup import look_up
 
 CORE_COMMANDS = ("check", "demo", "explain", "info", "list", "plugins")
@@ -76,6 +76,13 @@ class PluginRegistry:
             that would bring it; if several do, listing them.
         """
         return look_up(name, self.methods(), self.plugins())
+
+    def how_to_get(self, package: str) -> str:
+        """Return what to do to have what a distribution brings: install it, or mend what keeps it from loading."""
+        for info in self.plugins():
+            if normalized(info.distribution) == package and info.status is not Status.OK:
+                return f"the plugin of {info.label} is {info.status}: {info.cause}"
+        return f"pip install {package}"
 
     def provider(self, spec: Descriptor) -> PluginInfo:
         """Return the plugin that brings a descriptor of this registry."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from xai_gradients.mappings import deconvolved, guided, rectifier
 from xaicore.analyzers import PropagationAnalyzer
 from xaicore.errors import ParameterError, nearest
 from xaicore.propagation import Composite
-
-from xai_gradients.mappings import deconvolved, guided, rectifier
 
 _POSTPROCESS = {None: lambda gradient: gradient, "abs": Tensor.abs, "square": Tensor.square}
 

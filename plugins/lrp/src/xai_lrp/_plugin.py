@@ -33,11 +33,15 @@ def _single_rules() -> list[MethodSpec]:
     return [
         _method("zero", "Zero", "Shares relevance in proportion to contributions.", f"{BACH}, eq. 56", aliases=("z",)),
         _method("epsilon", "Epsilon", "LRP-0 with a stabilizer that absorbs weak contributions.", f"{BACH}, eq. 58"),
-        _method("gamma", "Gamma", "Favours positive contributions by raising positive weights.", f"{OVERVIEW}, sec. 10.2"),
+        _method(
+            "gamma", "Gamma", "Favours positive contributions by raising positive weights.", f"{OVERVIEW}, sec. 10.2"
+        ),
         _method(
             "alpha_beta", "AlphaBeta", "Weighs positive contributions by alpha, negative by -beta.", f"{BACH}, eq. 60"
         ),
-        _method("alpha_1_beta_0", "Alpha1Beta0", "Alpha-beta that keeps positive contributions only.", f"{BACH}, eq. 60"),
+        _method(
+            "alpha_1_beta_0", "Alpha1Beta0", "Alpha-beta that keeps positive contributions only.", f"{BACH}, eq. 60"
+        ),
         _method(
             "alpha_2_beta_1", "Alpha2Beta1", "Alpha-beta that shows negative contributions too.", f"{BACH}, eq. 60"
         ),

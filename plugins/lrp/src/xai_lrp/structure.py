@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
-
-from xaicore.graph import Kind
 
 from xai_lrp.rules.epsilon import Epsilon
 from xai_lrp.rules.pass_through import Pass
 from xai_lrp.rules.ratio import ratio
+from xaicore.graph import Kind
 
 if TYPE_CHECKING:
     from xaicore.propagation import State
@@ -29,17 +29,15 @@ batch_norm = Epsilon()
 _FILLING = {"masked_fill", "where", "index_put", "select_scatter", "slice_scatter"}
 
 
-def route(
-    xs: Sequence[Tensor], ys: Sequence[Tensor], rs: Sequence[Tensor | None], state: State
-) -> list[Tensor | None]:
+def route(xs: Sequence[Tensor], ys: Sequence[Tensor], rs: Sequence[Tensor | None], state: State) -> list[Tensor | None]:
     """Relevance goes back the way the values came: max pooling (to the winner), concatenation, reshape, select, pad.
 
     The forward copies values, so that its vector-Jacobian product carries relevance as well. What arrives at
     constants that the layer put in (padding) is reported as absorbed.
     """
     inputs = state.vjp(rs)
-    if state.ledger_open and _puts_in_constants(state):
-        state.absorb(bias=_per_sample(rs) - _per_sample(inputs))
+    if state.ledger_open and (_puts_in_constants(state) or any(r is None for r in inputs)):
+        state.absorb(bias=_total(rs) - _total(inputs))
     return inputs
 
 
@@ -60,7 +58,9 @@ def proportional(
     inputs = [None if p is None else x * p for x, p in zip(xs, pulled, strict=True)]
     if state.ledger_open:
         shared = per_unit * y
-        constant = _per_sample([shared]) - _per_sample(inputs) if _adds_constant(state) else None
+        # A summand that does not depend on what is explained is a constant here.
+        incomplete = _adds_constant(state) or any(p is None for p in pulled)
+        constant = _total([shared]) - _total(inputs) if incomplete else None
         state.absorb(bias=constant, stabilizer=r - shared)
     return inputs
 
@@ -74,6 +74,5 @@ def _puts_in_constants(state: State) -> bool:
     return layer.kind == Kind.PAD or layer.op_name in _FILLING or len(list(layer.refs())) > len(layer.inputs)
 
 
-def _per_sample(relevance: Sequence[Tensor | None]) -> Tensor:
-    sums = [r.flatten(1).sum(1) if r.dim() > 1 else r for r in relevance if r is not None]
-    return sum(sums[1:], sums[0])
+def _total(relevance: Sequence[Tensor | None]) -> Tensor:
+    return sum((r.sum(dtype=torch.float64) for r in relevance if r is not None), torch.zeros(()))

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from xaicore.errors import ParameterError
-
 from xai_lrp.rules.base import LinearRule
 from xai_lrp.rules.bias import Portion, check_mode, settle
 from xai_lrp.rules.linear import linear_of
 from xai_lrp.rules.ratio import masked_ratio, ratio_to_part, smallest, untracked, weigh
+from xaicore.errors import ParameterError
 
 if TYPE_CHECKING:
     from xaicore.propagation import State

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from xaicore.errors import ParameterError, nearest
-
 from xai_lrp.rules.linear import linear_of
 from xai_lrp.rules.ratio import masked_ratio
+from xaicore.errors import ParameterError, nearest
 
 if TYPE_CHECKING:
     from xaicore.propagation import State

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from xaicore.errors import ParameterError
-
 from xai_lrp.rules.base import LinearRule
 from xai_lrp.rules.bias import Portion, check_mode, settle
 from xai_lrp.rules.linear import linear_of
 from xai_lrp.rules.ratio import stabilized_ratio, weigh
+from xaicore.errors import ParameterError
 
 if TYPE_CHECKING:
     from xaicore.propagation import State
@@ -31,7 +30,8 @@ class Epsilon(LinearRule):
     bias : {'absorb', 'ignore', 'distribute'}
         The bias keeps its share; is left out of the denominator; or its share is spread evenly over the inputs.
     epsilon_relative : float
-        This many times the root mean square of a sample's outputs is added to ``epsilon`` (0.25 in Montavon et al. 2019).
+        This many times the root mean square of a sample's outputs is added to ``epsilon``: 0.25 in
+        Montavon et al. 2019.
     """
 
     epsilon: float = 1e-6

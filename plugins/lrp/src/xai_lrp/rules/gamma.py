@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from xaicore.errors import ParameterError
-
 from xai_lrp.rules.base import LinearRule
 from xai_lrp.rules.bias import Portion, check_mode, settle
 from xai_lrp.rules.linear import linear_of
 from xai_lrp.rules.ratio import stabilized_ratio, weigh
+from xaicore.errors import ParameterError
 
 if TYPE_CHECKING:
     from xaicore.propagation import State
@@ -23,9 +22,9 @@ if TYPE_CHECKING:
 class Gamma(LinearRule):
     """LRP-gamma: shares by ``z_ij + gamma max(z_ij, 0)``, where ``z_ij = x_i w_ij``.
 
-    Montavon et al. 2019, section 10.2.2; for inputs that are never negative this is their
-    ``x_i (w_ij + gamma max(w_ij, 0))``. The bias is a contribution like any other. Costs one forward with changed weights
-    and one transposed map; twice that where inputs take either sign.
+    Montavon et al. 2019, section 10.2; for inputs that are never negative this is their
+    ``x_i (w_ij + gamma max(w_ij, 0))``. The bias is a contribution like any other. Costs one forward with changed
+    weights and one transposed map; twice that where inputs take either sign.
 
     Parameters
     ----------

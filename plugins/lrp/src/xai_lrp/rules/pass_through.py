@@ -25,6 +25,6 @@ class Pass:
             shapes = ", ".join(str(tuple(x.shape)) for x in xs)
             raise MatchError(
                 f"Pass() hands relevance on unchanged and needs one input of the output's shape, but "
-                f"{state.layer.where()} turns {shapes} into {tuple(ys[0].shape)}. Use another rule there, such as Flat()."
+                f"{state.layer.where()} turns {shapes} into {tuple(ys[0].shape)}. Use another rule there: Flat()."
             )
         return [rs[0]]

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from xaicore.errors import InputError, ParameterError
-
 from xai_lrp.rules.base import LinearRule
 from xai_lrp.rules.bias import Portion, settle
 from xai_lrp.rules.linear import linear_of
 from xai_lrp.rules.ratio import stabilized_ratio
+from xaicore.errors import InputError, ParameterError
 
 if TYPE_CHECKING:
     from xaicore.propagation import State
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
 class ZBox(LinearRule):
     """LRP-z-box: shares by ``x_i w_ij - low_i w_ij+ - high_i w_ij-``, for inputs between ``low`` and ``high``.
 
-    Montavon et al. 2017, eq. 17. The bias has no part. Meant for the first layer: its inputs have known bounds, and these are
-    bounds of the numbers that the model gets, after any normalization.
+    Montavon et al. 2017, eq. 17. The bias has no part. Meant for the first layer, whose inputs have known
+    bounds: those of the numbers that the model gets, after any normalization.
 
     Parameters
     ----------
@@ -74,7 +73,7 @@ class ZBox(LinearRule):
         if not fits:
             raise InputError(
                 f"{name} of shape {tuple(bound.shape)} does not broadcast to the input {tuple(x.shape)} of "
-                f"{state.layer.where()}; one bound a channel has shape ({x.shape[1]}, {', '.join('1' * (x.dim() - 2))})."
+                f"{state.layer.where()}; one bound a channel has shape {(x.shape[1], *[1] * (x.dim() - 2))}."
             )
         return bound.to(device=x.device, dtype=x.dtype)
 

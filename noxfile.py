@@ -1,0 +1,104 @@
+"""Every check of this repository, one session each: `nox -l` lists them, `nox -s tests` runs one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
+CONSTRAINTS = ROOT / ".ci" / "constraints.txt"
+
+nox.options.sessions = ["tests", "lint", "types", "wheels"]
+nox.options.reuse_venv = "yes"
+nox.options.error_on_missing_interpreters = True
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run all tests, with every plugin installed. Arguments go to pytest: `nox -s tests -- tests/graph -x`."""
+    install_checkout(session, "test")
+    session.run("pytest", "-n", "2", "--dist", "worksteal", *session.posargs, env=one_thread())
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting."""
+    install(session, "ruff")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types, strictly."""
+    install_checkout(session)
+    install(session, "mypy")
+    session.run("mypy", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("plugin", PLUGINS, ids=PLUGINS)
+def wheels(session: nox.Session, plugin: str) -> None:
+    """Build wheels, install the core's and one plugin's, and run the plugin's tests away from the checkout."""
+    place = Path(session.create_tmp()).resolve()
+    shutil.rmtree(place / "wheels", ignore_errors=True)
+    shutil.rmtree(place / "tests", ignore_errors=True)
+    shutil.copytree(ROOT / "plugins" / plugin / "tests", place / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    for project in (ROOT, ROOT / "plugins" / plugin):
+        session.run("pip", "wheel", "--no-deps", "--wheel-dir", str(place / "wheels"), str(project))
+    core, own = built(place, "xaicore"), built(place, f"xai_{plugin}")
+    session.run("pip", "uninstall", "--yes", "xaicore", f"xai-{plugin}", silent=True)  # an earlier run's, same version
+    install(session, str(core), f"{own}[test]")
+    session.chdir(place)
+    session.run("xaicore", "plugins", env={"XAICORE_STRICT_PLUGINS": "1"})
+    settings = ("-c", str(ROOT / "pyproject.toml"), "--rootdir", str(place), "-p", "no:cacheprovider")
+    session.run("pytest", *settings, str(place / "tests"), *session.posargs, env=one_thread())
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Explain the mistakes of a small network with every installed method, and write a folder of figures."""
+    install_checkout(session)
+    folder = ROOT / "demo-output"
+    session.run("xaicore", "demo", "-o", str(folder), *session.posargs)
+    session.log(f"The figures and their index page are in {folder}")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Run the examples in docstrings and guides."""
+    install_checkout(session, "test")
+    session.run("pytest", "--doctest-modules", "--doctest-glob=*.md", "xaicore", "docs", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Time each rule against the gradient and print the ratios."""
+    install_checkout(session, "test")
+    session.run("python", "benchmarks/propagation.py", *session.posargs)
+
+
+def install(session: nox.Session, *packages: str) -> None:
+    """Install packages in the versions that the checks run with, also where pip builds them."""
+    session.install("--constraint", str(CONSTRAINTS), *packages, env={"PIP_CONSTRAINT": str(CONSTRAINTS)})
+
+
+def install_checkout(session: nox.Session, *extras: str) -> None:
+    """Install the core and all plugins from the checkout, editable."""
+    suffix = f"[{','.join(extras)}]" if extras else ""
+    projects = [str(ROOT) + suffix, *(str(ROOT / "plugins" / name) + suffix for name in PLUGINS)]
+    install(session, *(part for project in projects for part in ("--editable", project)))
+
+
+def built(place: Path, name: str) -> Path:
+    """Return the one wheel of a distribution."""
+    (wheel,) = (place / "wheels").glob(f"{name}-*.whl")
+    return wheel
+
+
+def one_thread() -> dict[str, str]:
+    """Tests are many and small: they run side by side, each on one core."""
+    return {"OMP_NUM_THREADS": "1"}

@@ -1,0 +1,279 @@
+"""`xaicore list`, `plugins` and `info`, run as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from xaicore.cli.docstring import documented_parameters
+from xaicore.cli.main import cli
+
+METHOD_CLASS = '''
+class Base:
+    """Base.
+
+    Parameters
+    ----------
+    shared : str
+        Common to all.
+    """
+
+class Paint(Base):
+    """Paint by numbers.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The model.
+    width, height : float
+        Size of the brush,
+        in pixels.
+    colour : its name
+
+    Notes
+    -----
+    colour : not a parameter
+    """
+
+    def __init__(self, model, *, width, height=2.5, colour="red", shared=None, odd=(1, 2), **others):
+        pass
+'''
+
+PAINT = (
+    METHOD_CLASS
+    + """
+import click
+from xaicore.plugins import CommandSpec, MethodSpec
+
+def xaicore_methods():
+    return [
+        MethodSpec(name="paint.brush", target="paint_pkg_plugin:Paint", summary="Paints.", family="art",
+                   aliases=("Pinsel",), inputs=("image",), sources=("Rembrandt 1642",)),
+        MethodSpec(name="paint.gone", target="no_such_module:X", summary="Gone.", family="art"),
+        MethodSpec(name="paint.odd", target="paint_pkg_plugin:METHOD", summary="Odd.", family="art"),
+    ]
+
+METHOD = 7
+
+def xaicore_commands():
+    return [
+        CommandSpec(name="paint", target="paint_pkg_plugin:command", summary="Paint a wall."),
+        CommandSpec(name="spill", target="paint_pkg_plugin:METHOD", summary="Not a command."),
+    ]
+
+@click.command()
+@click.argument("wall")
+def command(wall):
+    click.echo(f"painted {wall}")
+"""
+)
+
+
+@pytest.fixture
+def painted(site: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """One plugin, `paint`, is installed and no other may load."""
+    site.install("paint-pkg", "paint", PAINT, version="3.1")
+    monkeypatch.setenv("XAICORE_PLUGINS", "paint,bad")
+    return site
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, arguments)
+
+
+def test_list_shows_name_family_package_and_summary(painted: Any) -> None:
+    result = run("list")
+    assert result.exit_code == 0
+    header, first, *_ = result.stdout.splitlines()
+    assert header.split() == ["METHOD", "FAMILY", "PACKAGE", "SUMMARY"]
+    assert first.split() == ["paint.brush", "art", "paint-pkg", "Paints."]
+    assert result.stderr == ""
+
+
+def test_list_writes_json(painted: Any) -> None:
+    records = json.loads(run("list", "--json").stdout)
+    assert records[0] == {
+        "name": "paint.brush",
+        "family": "art",
+        "package": "paint-pkg",
+        "version": "3.1",
+        "summary": "Paints.",
+        "aliases": ["Pinsel"],
+        "inputs": ["image"],
+    }
+    assert [record["name"] for record in records] == ["paint.brush", "paint.gone", "paint.odd"]
+
+
+def test_list_narrows_to_a_family(painted: Any) -> None:
+    assert len(json.loads(run("list", "--family", "art", "--json").stdout)) == 3
+    result = run("list", "--family", "arts")
+    assert result.exit_code == 2
+    assert "No installed method is of the family 'arts'. Did you mean 'art'?" in result.stderr
+
+
+def test_list_notes_broken_plugins_beside_its_output(painted: Any) -> None:
+    painted.install("bad-pkg", "bad", "raise RuntimeError('out of paint')")
+    result = run("list", "--json")
+    assert result.exit_code == 0
+    assert len(json.loads(result.stdout)) == 3
+    assert "bad (bad-pkg 1.0) is broken: RuntimeError: out of paint" in result.stderr
+
+
+def test_list_without_plugins_says_what_to_install(monkeypatch: pytest.MonkeyPatch, site: Any) -> None:
+    monkeypatch.setenv("XAICORE_DISABLE_PLUGINS", "all")
+    result = run("list")
+    assert result.exit_code == 0
+    assert "pip install xai-lrp" in result.stdout
+    assert run("list", "--json").stdout.strip() == "[]"
+
+
+def test_plugins_shows_status_and_cause(painted: Any) -> None:
+    painted.install("bad-pkg", "bad", "raise RuntimeError('out of paint')")
+    lines = run("plugins").stdout.splitlines()
+    assert lines[0].split() == ["PLUGIN", "PACKAGE", "VERSION", "STATUS", "LOADED", "IN", "CAUSE"]
+    (bad,) = [line for line in lines if line.startswith("bad ")]
+    assert "broken" in bad
+    assert "RuntimeError: out of paint" in bad
+    records = {record["namespace"]: record for record in json.loads(run("plugins", "--json").stdout)}
+    assert records["paint"]["status"] == "ok"
+    assert records["paint"]["version"] == "3.1"
+    assert records["bad"]["status"] == "broken"
+
+
+def test_info_shows_signature_parameters_sources_and_provider(painted: Any) -> None:
+    result = run("info", "pinsel")
+    assert result.exit_code == 0
+    for line in (
+        "paint.brush(model, width, height=2.5, colour='red', shared=None, odd='(1, 2)')",
+        "  package:   paint-pkg 3.1",
+        "  aliases:   Pinsel",
+        "  width (required)",
+        "      float Size of the brush, in pixels.",
+        "  height (default 2.5)",
+        "  odd (default '(1, 2)')",
+        "      not documented",
+        "  Rembrandt 1642",
+    ):
+        assert line in result.stdout.splitlines()
+
+
+def test_info_writes_json(painted: Any) -> None:
+    record = json.loads(run("info", "brush", "--json").stdout)
+    assert record["package"] == "paint-pkg"
+    assert record["sources"] == ["Rembrandt 1642"]
+    parameters = {parameter["name"]: parameter for parameter in record["parameters"]}
+    assert list(parameters) == ["width", "height", "colour", "shared", "odd"]
+    assert parameters["colour"] == {"name": "colour", "required": False, "default": "red", "meaning": "its name"}
+    assert parameters["shared"]["meaning"] == "str Common to all."
+    assert parameters["width"]["required"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("info", "paint.brusj"),
+            "There is no method 'paint.brusj' among those installed. Did you mean 'paint.brush'?",
+        ),
+        (("info", "paint.gone"), "Cannot import 'no_such_module'"),
+        (("info", "paint.odd"), "which is 7 and no class"),
+        (("spill",), "which is 7 and no click.Command"),
+    ],
+)
+def test_an_error_is_one_message_without_traceback(painted: Any, arguments: tuple[str, ...], message: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error: ")
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [("--debug", "info", "nothing"), ("info", "nothing", "--debug")])
+def test_debug_lets_the_traceback_through(painted: Any, arguments: tuple[str, ...]) -> None:
+    assert type(run(*arguments).exception).__name__ == "UnknownMethodError"
+
+
+def test_a_command_of_a_plugin_runs_and_is_in_the_help(painted: Any) -> None:
+    assert run("paint", "kitchen").stdout == "painted kitchen\n"
+    help_page = run("--help").stdout
+    assert "Paint a wall." in help_page
+    assert "List the installed methods." in help_page
+
+
+def test_an_unknown_command_suggests_the_nearest(painted: Any) -> None:
+    result = run("lits")
+    assert result.exit_code == 2
+    assert "No such command 'lits'. Did you mean 'list'?" in result.stderr
+
+
+def test_strict_plugins_fail_the_command_with_a_clean_message(painted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    painted.install("bad-pkg", "bad", "raise RuntimeError('out of paint')")
+    monkeypatch.setenv("XAICORE_STRICT_PLUGINS", "1")
+    for arguments in (("list",), ("--help",)):
+        result = run(*arguments)
+        assert result.exit_code == 2
+        assert result.stderr.startswith("Error: Plugin 'bad' (bad-pkg 1.0) is broken")
+
+
+def test_parameters_are_read_from_the_class_and_its_bases() -> None:
+    scope: dict[str, Any] = {}
+    exec(METHOD_CLASS, scope)
+    assert documented_parameters(scope["Paint"]) == {
+        "shared": "str Common to all.",
+        "model": "torch.nn.Module The model.",
+        "width": "float Size of the brush, in pixels.",
+        "height": "float Size of the brush, in pixels.",
+        "colour": "its name",
+    }
+
+
+WATCHED = (
+    "import sys, runpy\n"
+    "sys.argv = ['xaicore', 'list']\n"
+    "try: runpy.run_module('xaicore', run_name='__main__')\n"
+    "except SystemExit as end: assert not end.code, end.code\n"
+    "heavy = [name for name in ('torch', 'numpy', 'matplotlib', 'sklearn') if name in sys.modules]\n"
+    "assert not heavy, heavy\n"
+)
+
+
+@pytest.mark.parametrize(
+    "ill",
+    [
+        {},
+        {"aaa-bad": ("bad", "import no_such_module")},
+        {"aaa-exits": ("exits", "import sys; sys.exit(0)")},
+        {"aaa-thief": ("lrp", "raise AssertionError('imported')")},
+    ],
+    ids=["healthy", "broken", "exits", "thief"],
+)
+def test_list_is_quick_and_imports_nothing_heavy_whatever_else_is_installed(
+    site: Any, ill: dict[str, tuple[str, str]]
+) -> None:
+    for distribution, (namespace, source) in ill.items():
+        site.install(distribution, namespace, source)
+    seconds = min(cpu_seconds_of_list(site.folder, ill) for _ in range(3))
+    assert seconds < 0.3
+
+
+def cpu_seconds_of_list(folder: Path, ill: dict[str, tuple[str, str]]) -> float:
+    """Run `xaicore list` in a process of its own, check what it says, and return the CPU time that it took."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([sys.executable, "-c", WATCHED], env=environment, capture_output=True, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0, done.stderr
+    assert "lrp.epsilon " in done.stdout
+    assert "gradients.saliency " in done.stdout
+    for distribution in ill:
+        assert distribution in done.stderr
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime

@@ -1,0 +1,73 @@
+"""What this repository's own plugins promise to the registry."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from xaicore.plugins import PluginRegistry, Status, find_method, resolve
+from xaicore.plugins.known import KNOWN_PACKAGES
+
+REGISTRY = PluginRegistry.discover()
+METHODS = [
+    *("gradients.saliency", "gradients.sensitivity", "gradients.input_x_gradient"),
+    *("gradients.guided_backprop", "gradients.deconvnet"),
+    *("lrp.zero", "lrp.epsilon", "lrp.gamma", "lrp.alpha_beta", "lrp.alpha_1_beta_0", "lrp.alpha_2_beta_1"),
+    *("lrp.z_plus", "lrp.flat", "lrp.w_square", "lrp.z_box", "lrp.epsilon_plus", "lrp.epsilon_gamma_box"),
+    *("lrp.epsilon_alpha2_beta1", "lrp.composite"),
+]
+
+
+@pytest.mark.parametrize("namespace", ["gradients", "lrp"])
+def test_a_first_party_plugin_loads(namespace: str) -> None:
+    (info,) = [info for info in REGISTRY.plugins() if info.namespace == namespace]
+    assert (info.status, info.cause) == (Status.OK, "")
+    assert info.distribution == KNOWN_PACKAGES[namespace]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_promised_method_exists_and_its_class_can_be_imported(name: str) -> None:
+    spec = REGISTRY.find_method(name)
+    assert spec.name == name
+    assert isinstance(resolve(spec.target), type)
+    assert spec.sources
+    assert 0 < len(spec.summary) <= 90
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [spec for family in ("relevance", "gradient") for spec, _ in REGISTRY.mappings(family)],
+    ids=lambda s: s.target,
+)
+def test_a_mapping_can_be_imported_and_names_kinds_of_the_graph(spec: object) -> None:
+    from xaicore.graph import Kind
+
+    assert callable(resolve(spec.target))  # type: ignore[attr-defined]
+    assert set(spec.kinds) <= {str(kind) for kind in Kind}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("familiar", "name"),
+    [
+        ("input_t_gradient", "gradients.input_x_gradient"),
+        ("gradient", "gradients.saliency"),
+        ("EpsilonPlus", "lrp.epsilon_plus"),
+        ("EpsilonGammaBox", "lrp.epsilon_gamma_box"),
+        ("EpsilonAlpha2Beta1", "lrp.epsilon_alpha2_beta1"),
+        ("lrp.z", "lrp.zero"),
+        ("epsilon", "lrp.epsilon"),
+    ],
+)
+def test_a_familiar_name_finds_its_method(familiar: str, name: str) -> None:
+    assert find_method(familiar).name == name
+
+
+def test_importing_the_core_its_registry_and_its_plugins_descriptions_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, xaicore, xaicore.errors, xaicore.plugins; assert xaicore.methods(); "
+        "print([name for name in ('torch', 'numpy', 'matplotlib', 'sklearn') if name in sys.modules])"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"

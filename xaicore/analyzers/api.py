@@ -1,0 +1,117 @@
+"""Analyzers by name: create, explain, compare."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from xaicore.analyzers.base import Analyzer, check_is_module
+from xaicore.analyzers.joint import Job, Options, explain_jointly
+from xaicore.analyzers.propagation import PropagationAnalyzer
+from xaicore.engine import Engine
+from xaicore.errors import ParameterError
+from xaicore.explanation import Explanation
+from xaicore.plugins import find_method, resolve
+
+_ANALYZE_OPTIONS = ("output", "layer", "record", "filter", "ledger", "batch_size", "progress", "create_graph")
+
+
+def create_analyzer(method: str, model: Any, **params: Any) -> Analyzer:
+    """An analyzer of an installed method, by its canonical name, an alias or a unique bare name.
+
+    Raises
+    ------
+    UnknownMethodError
+        No installed plugin has it; the message says which package would.
+    ParameterError
+        The method has no such parameter, or refuses its value.
+
+    Examples
+    --------
+    >>> analyzer = create_analyzer("lrp.epsilon", model, epsilon=0.25)  # doctest: +SKIP
+    """
+    cls = resolve(find_method(method).target)
+    cls.check_parameter_names(list(params))
+    analyzer: Analyzer = cls(model, **params)
+    return analyzer
+
+
+def explain(model: Any, inputs: Any, *, method: str, target: Any = None, **params: Any) -> Explanation:
+    """Explain a model's output for these inputs, in one call.
+
+    Parameters
+    ----------
+    model, inputs, target
+        See `PropagationAnalyzer.analyze`.
+    method : str
+        Such as ``"lrp.epsilon_plus"``; `xaicore.methods()` lists all that are installed.
+    **params
+        Parameters of the method (``epsilon=0.25``) and options of ``analyze`` (``layer=``, ``record=``,
+        ``batch_size=``, ...).
+    """
+    options = {name: params.pop(name) for name in _ANALYZE_OPTIONS if name in params}
+    return create_analyzer(method, model, **params).analyze(inputs, target, **options)
+
+
+def compare(
+    model: Any,
+    inputs: Any,
+    *,
+    methods: Sequence[str | Analyzer] | Mapping[str, Mapping[str, Any]],
+    target: Any = None,
+    **options: Any,
+) -> dict[str, Explanation]:
+    """Explain the same inputs by several methods; propagation methods share one forward pass.
+
+    Parameters
+    ----------
+    model, inputs, target, **options
+        See `PropagationAnalyzer.analyze`.
+    methods : sequence of names or analyzers, or mapping of names to parameters
+        ``["lrp.epsilon", "gradients.saliency"]``, or ``{"lrp.epsilon": {"epsilon": 0.25}}``.
+
+    Returns
+    -------
+    dict of str to Explanation
+        By the canonical name of the method, in the order given; an analyzer whose name is taken gets a number.
+    """
+    analyzers = _analyzers(model, methods)
+    engine = Engine(options.get("batch_size"), options.get("progress"))
+    joint = [a for a in analyzers if isinstance(a, PropagationAnalyzer)]
+    found: dict[int, Explanation] = {}
+    if joint:
+        choices = Options(**{name: value for name, value in options.items() if name not in ("batch_size", "progress")})
+        jobs = [Job(analyzer, target) for analyzer in joint]
+        explanations = explain_jointly(check_is_module(model), inputs, jobs, choices, engine)
+        found.update({id(a): explanation for a, explanation in zip(joint, explanations, strict=True)})
+    for analyzer in analyzers:
+        if id(analyzer) not in found:
+            found[id(analyzer)] = analyzer.analyze(inputs, target, **options)
+    return _by_name([(analyzer.method, found[id(analyzer)]) for analyzer in analyzers])
+
+
+def _analyzers(
+    model: Any, methods: Sequence[str | Analyzer] | Mapping[str, Mapping[str, Any]]
+) -> list[Analyzer]:
+    if isinstance(methods, str):
+        methods = [methods]
+    if isinstance(methods, Mapping):
+        return [create_analyzer(name, model, **params) for name, params in methods.items()]
+    analyzers = [create_analyzer(m, model) if isinstance(m, str) else m for m in methods]
+    if not analyzers:
+        raise ParameterError("compare needs at least one method; xaicore.methods() lists what is installed")
+    foreign = [a for a in analyzers if a.model is not model]
+    if foreign:
+        raise ParameterError(f"{foreign[0]!r} belongs to another model than the one that is compared on")
+    return analyzers
+
+
+def _by_name(pairs: list[tuple[str, Explanation]]) -> dict[str, Explanation]:
+    named: dict[str, Explanation] = {}
+    for name, explanation in pairs:
+        number = 2
+        key = name
+        while key in named:
+            key, number = f"{name} ({number})", number + 1
+        named[key] = explanation
+    return named

@@ -1,0 +1,71 @@
+"""Filters: relevance flows only through chosen neurons of a layer."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from xaicore.errors import InputError, LayerError
+
+
+def make_filter(layer: str, chosen: Any, shape: tuple[int, ...]) -> Callable[[Tensor], Tensor]:
+    """The function that keeps what arrived at the chosen neurons of a layer's output of this shape.
+
+    Parameters
+    ----------
+    layer : str
+        Its name, for messages.
+    chosen : int, sequence of int, mask or callable
+        Channels (dimension 1); or a boolean or numeric tensor that broadcasts against ``shape``; or a function of
+        what arrived.
+    """
+    if isinstance(chosen, Tensor) and chosen.dtype is not torch.bool and not chosen.is_floating_point():
+        chosen = chosen.tolist()
+    if isinstance(chosen, Tensor):
+        return _masking(layer, chosen, shape)
+    if callable(chosen):
+        return _checked(layer, chosen)
+    channels = _channels(layer, chosen, shape)
+    mask = torch.zeros(shape[1], dtype=torch.bool)
+    mask[channels] = True
+    return _masking(layer, mask.view(-1, *[1] * (len(shape) - 2)), shape)
+
+
+def _channels(layer: str, chosen: Any, shape: tuple[int, ...]) -> list[int]:
+    values = chosen if isinstance(chosen, Sequence) and not isinstance(chosen, str) else [chosen]
+    try:
+        channels = [operator.index(value) for value in values]
+    except TypeError:
+        raise InputError(
+            f"the filter of '{layer}' is {chosen!r}; give a channel, a list of channels, a mask tensor or a function"
+        ) from None
+    if len(shape) < 2:
+        raise LayerError(f"'{layer}' has shape {shape}: it has no channels to filter by")
+    outside = [channel for channel in channels if not -shape[1] <= channel < shape[1]]
+    if outside:
+        raise LayerError(f"'{layer}' has {shape[1]} channels; the filter names {outside[0]}")
+    return channels
+
+
+def _masking(layer: str, mask: Tensor, shape: tuple[int, ...]) -> Callable[[Tensor], Tensor]:
+    try:
+        fits = torch.broadcast_shapes(mask.shape, shape) == torch.Size(shape)
+    except RuntimeError:
+        fits = False
+    if not fits:
+        raise InputError(f"the filter of '{layer}' has shape {tuple(mask.shape)}, which does not broadcast to {shape}")
+    return lambda arrived: arrived * mask.to(arrived.device, arrived.dtype)
+
+
+def _checked(layer: str, function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    def apply(arrived: Tensor) -> Tensor:
+        result = function(arrived)
+        if not isinstance(result, Tensor) or result.shape != arrived.shape:
+            raise InputError(f"the filter of '{layer}' must return a tensor of shape {tuple(arrived.shape)}")
+        return result
+
+    return apply

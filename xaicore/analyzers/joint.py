@@ -1,0 +1,257 @@
+"""Several explanations of the same inputs from one forward pass: the one way propagation analyzers run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from xaicore.analyzers.filters import make_filter
+from xaicore.analyzers.targets import Target, resolve_target
+from xaicore.engine import Engine, Inputs
+from xaicore.errors import InputError, LayerError
+from xaicore.explanation import Diagnostics, Explanation
+from xaicore.graph import Graph, Ref, trace
+from xaicore.propagation import Composite, Ledger, Matching, Tape, walk
+
+if TYPE_CHECKING:
+    from xaicore.analyzers.propagation import PropagationAnalyzer
+
+
+@dataclass(frozen=True)
+class Job:
+    """One explanation to make: a method and a target."""
+
+    analyzer: PropagationAnalyzer
+    target: Any = None
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run; see `PropagationAnalyzer.analyze`."""
+
+    output: str | int | None = None
+    layer: str | None = None
+    record: Sequence[str] = ()
+    filter: Mapping[str, Any] | None = None
+    ledger: bool = False
+    create_graph: bool = False
+
+
+@dataclass(frozen=True)
+class _Targets:
+    """The targets of all jobs, split together."""
+
+    each: tuple[Target, ...]
+
+    def chunk(self, start: int, stop: int, total: int) -> _Targets:
+        return _Targets(tuple(target.chunk(start, stop, total) for target in self.each))
+
+
+def explain_jointly(
+    model: nn.Module, inputs: Any, jobs: Sequence[Job], options: Options, engine: Engine
+) -> list[Explanation]:
+    """Run the jobs on shared tapes, batch by batch; one explanation a job."""
+    if isinstance(options.record, str):
+        options = replace(options, record=(options.record,))
+    prepared = engine.prepare(inputs, model, tracked=options.create_graph)
+    like = _originals(inputs, prepared)
+    composites = [job.analyzer.composite() for job in jobs]
+    targets = _Targets(tuple(resolve_target(job.target, options.output) for job in jobs))
+
+    def run(part: Inputs, part_targets: _Targets) -> list[Explanation]:
+        return _Run(model, part, composites, options, like).explain(jobs, part_targets.each)
+
+    chunks = engine.run(run, prepared, targets)
+    return [Explanation.concat(parts) if len(parts) > 1 else parts[0] for parts in map(list, zip(*chunks, strict=True))]
+
+
+def _originals(inputs: Any, prepared: Inputs) -> dict[str, Tensor]:
+    """The user's own tensors by name: relevance is returned in their type and on their device."""
+    given: dict[str, Any]
+    if isinstance(inputs, Mapping):
+        given = dict(inputs)
+    else:
+        given = dict(zip(prepared.names, inputs if isinstance(inputs, tuple) else (inputs,), strict=False))
+    return {name: value for name, value in given.items() if isinstance(value, Tensor) and value.is_floating_point()}
+
+
+class _Run:
+    """One batch: one forward, one backward walk a job."""
+
+    def __init__(
+        self, model: nn.Module, part: Inputs, composites: Sequence[Composite], options: Options, like: dict[str, Tensor]
+    ) -> None:
+        self.options = options
+        self.composites = composites
+        self.like = like
+        plain = trace(model, *part.args, **part.kwargs)
+        # Both families may walk the folded graph, since it computes the same; the gradient alone keeps the plain one.
+        self.graph = next((c.graph_of(plain) for c in composites if c.family == "relevance"), plain)
+        tensors = self.graph.flatten(part.args, part.kwargs)
+        self.given = dict(zip((layer.name for layer in self.graph.inputs), tensors, strict=True))
+        names = {id(tensor): name for name, tensor in part.tensors().items()}
+        self.names = {name: names.get(id(tensor), name) for name, tensor in self.given.items()}
+        self.starts = self._starts()
+        self.tape = Tape(self.graph, tensors, create_graph=options.create_graph, starts=self._flat_starts())
+
+    def _starts(self) -> dict[str, tuple[Ref, ...]]:
+        """Where the walk ends, by the name under which the result is returned."""
+        if self.options.layer is not None:
+            layer = self.graph.find(self.options.layer)
+            if layer.constant:
+                raise LayerError(f"'{self.options.layer}' does not depend on the inputs: it has no relevance")
+            return {self.options.layer: (layer.ref,)}
+        starts = self.graph.sources
+        if not starts:
+            raise InputError(
+                f"none of the inputs ({', '.join(self.given)}) can be explained: none is floating-point, and none is "
+                "looked up in an embedding"
+            )
+        return starts
+
+    def _flat_starts(self) -> list[Ref]:
+        return list(dict.fromkeys(ref for refs in self.starts.values() for ref in refs))
+
+    def explain(self, jobs: Sequence[Job], targets: Sequence[Target]) -> list[Explanation]:
+        last = len(jobs) - 1
+        return [
+            self._explain(job.analyzer, composite, target, free=number == last and not self.options.create_graph)
+            for number, (job, composite, target) in enumerate(zip(jobs, self.composites, targets, strict=True))
+        ]
+
+    def _explain(
+        self, analyzer: PropagationAnalyzer, composite: Composite, target: Target, *, free: bool
+    ) -> Explanation:
+        outputs = self.tape.outputs
+        name = target.select(outputs)
+        output, end = outputs[name], self.graph.outputs[name]
+        with torch.set_grad_enabled(self.options.create_graph):
+            scores, gradient = target.gradient(output, create_graph=self.options.create_graph)
+            seed = analyzer.seed(output, gradient)
+        matching = composite.match(self.graph, starts=self._flat_starts(), ends=[end])
+        self._check_reach(matching, name, end)
+        recorded = {each: self._on_path(each, matching) for each in self.options.record}
+        filters = {
+            self._on_path(each, matching): make_filter(each, chosen, self._shape(each))
+            for each, chosen in (self.options.filter or {}).items()
+        }
+        ledger = Ledger() if self.options.ledger else None
+        values = {ref: self.tape.value(ref) for ref in self._flat_starts()}
+        values |= {ref: self._value(ref) for ref in recorded.values()}
+        found = walk(
+            self.tape, {end: seed}, matching,
+            wanted=list(recorded.values()), filters=filters, ledger=ledger, free=free,
+        )  # fmt: skip
+        notes = self._notes(found)
+        readout = _Readout(analyzer, found, values)
+        relevance = self._by_input(readout)
+        diagnostics = Diagnostics.measure(
+            relevance,
+            scores,
+            conserving=analyzer.family == "relevance" and not filters and self._conserves(end),
+            fallbacks=[f"{match.layer.where()}: {match.description}" for match in matching.fallbacks],
+            notes=notes,
+            ledger=ledger.rows() if ledger is not None else None,
+        )
+        params = {key: value for key, value in analyzer.get_params().items() if key != "model"}
+        return Explanation(
+            relevance=relevance,
+            prediction=output.detach(),
+            target=target.describe(output.detach()),
+            diagnostics=diagnostics,
+            method=analyzer.method,
+            parameters=params,
+            inputs=self._inputs(),
+            recorded={each: readout(ref) for each, ref in recorded.items()},
+            layer=self.options.layer,
+        )
+
+    def _value(self, ref: Ref) -> Tensor:
+        """The forward value at an inner layer: an output of its record."""
+        record = self.tape.records.get(ref.layer)
+        value: Tensor = record.ys[ref.index] if record is not None else self.tape.value(ref)
+        return value if self.options.create_graph else value.detach()
+
+    def _by_input(self, readout: Callable[[Ref], Tensor]) -> Tensor | dict[str, Tensor]:
+        if self.options.layer is not None:
+            ((ref,),) = self.starts.values()
+            return readout(ref)
+        found = {self.names[name]: self._at_input(name, refs, readout) for name, refs in self.starts.items()}
+        return next(iter(found.values())) if len(self.given) == 1 else found
+
+    def _at_input(self, name: str, refs: Sequence[Ref], readout: Callable[[Ref], Tensor]) -> Tensor:
+        tensor = self.given[name]
+        if tensor.is_floating_point():
+            relevance = readout(refs[0])
+            like = self.like.get(self.names[name])
+            return relevance if like is None else relevance.to(like.device, like.dtype)
+        # One value a token: the sum over the embedding, and over the embeddings where there are several.
+        tokens = [readout(ref).sum(-1).reshape(tensor.shape) for ref in refs]
+        return torch.stack(tokens).sum(0) if len(tokens) > 1 else tokens[0]
+
+    def _inputs(self) -> Tensor | dict[str, Tensor]:
+        given = {self.names[name]: tensor.detach() for name, tensor in self.given.items()}
+        return next(iter(given.values())) if len(given) == 1 else given
+
+    def _on_path(self, name: str, matching: Matching) -> Ref:
+        layer = self.graph.find(name)
+        if layer not in matching.matches and layer.ref not in matching.starts:
+            raise LayerError(f"'{name}' does not lie between {', '.join(self.starts)} and the target")
+        return layer.ref
+
+    def _shape(self, name: str) -> tuple[int, ...]:
+        return tuple(self._value(self.graph.find(name).ref).shape)
+
+    def _check_reach(self, matching: Matching, name: str, end: Ref) -> None:
+        if end.layer not in matching.matches and end not in matching.starts:
+            raise InputError(
+                f"output '{name}' does not depend on {', '.join(self.starts)} by operations that have a derivative "
+                "(it may be cut off by detach(), torch.no_grad() or a conversion to integers)"
+            )
+
+    def _conserves(self, end: Ref) -> bool:
+        """Whether all that leads to the output passes the starts: at a layer beside a skip connection it does not."""
+        if self.options.layer is None:
+            return True
+        around = _without(self.graph, {ref.layer for ref in self._flat_starts()})
+        return end.layer not in around
+
+    def _notes(self, found: Mapping[Ref, Tensor]) -> list[str]:
+        notes = list(self.graph.notes)
+        if self.options.layer is None:
+            ignored = [self.names[layer.name] for layer in self.graph.inputs if layer.name not in self.starts]
+            if ignored:
+                notes.append(f"not explained: {', '.join(ignored)} (integers that no embedding looks up)")
+        unreached = [name for name, refs in self.starts.items() if not any(ref in found for ref in refs)]
+        if unreached:
+            notes.append(f"nothing flows back to {', '.join(unreached)}: the target does not depend on it")
+        return notes
+
+
+def _without(graph: Graph, blocked: set[Any]) -> set[Any]:
+    """The layers that an input reaches without passing the blocked ones."""
+    reached: set[Any] = set()
+    for layer in graph.layers:
+        if layer in blocked or layer.constant:
+            continue
+        if layer in graph.inputs or any(ref.layer in reached for ref in layer.inputs):
+            reached.add(layer)
+    return reached
+
+
+class _Readout:
+    """What the method returns at a tensor, from what arrived there; zeros where nothing did."""
+
+    def __init__(
+        self, analyzer: PropagationAnalyzer, found: Mapping[Ref, Tensor], values: Mapping[Ref, Tensor]
+    ) -> None:
+        self.analyzer, self.found, self.values = analyzer, found, values
+
+    def __call__(self, ref: Ref) -> Tensor:
+        value = self.values[ref]
+        arrived = self.found[ref] if ref in self.found else torch.zeros_like(value)
+        return self.analyzer.readout(arrived, value)

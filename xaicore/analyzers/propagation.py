@@ -1,0 +1,117 @@
+"""Analyzers that propagate backwards through the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from xaicore.analyzers.base import Analyzer, check_is_module
+from xaicore.analyzers.joint import Job, Options, explain_jointly
+from xaicore.analyzers.targets import Contrast
+from xaicore.engine import Engine
+from xaicore.explanation import Explanation
+from xaicore.graph import Graph, trace
+from xaicore.propagation import Composite, Matching
+
+TargetLike = None | int | Sequence[Any] | Tensor | Contrast | Any
+
+
+class PropagationAnalyzer(Analyzer):
+    """A method that is a composite of backward mappings; the base of the gradient and the relevance family.
+
+    A subclass sets ``family`` and builds its `composite` from its parameters.
+    """
+
+    family = "gradient"
+
+    def composite(self) -> Composite:
+        """Which mapping handles which layer; the default is the family's own."""
+        return Composite(family=self.family)
+
+    def seed(self, output: Tensor, gradient: Tensor) -> Tensor:
+        """What the walk starts from at the explained output, given the gradient of the explained quantity there.
+
+        Relevance starts from the explained value itself (output times gradient), a gradient from the gradient.
+        """
+        return output * gradient if self.family == "relevance" else gradient
+
+    def readout(self, relevance: Tensor, value: Tensor) -> Tensor:
+        """The explanation at an input or layer, from what arrived there and the forward value, both of its shape."""
+        return relevance
+
+    def graph(self, inputs: Any) -> Graph:
+        """The graph this method works on, for inputs like these."""
+        prepared = Engine().prepare(inputs, check_is_module(self.model))
+        return self.composite().graph_of(trace(self.model, *prepared.args, **prepared.kwargs))
+
+    def match(self, inputs: Any, *, strict: bool = True) -> Matching:
+        """Which mapping handles which layer of the model, for inputs like these; nothing is propagated."""
+        return self.composite().match(self.graph(inputs), strict=strict)
+
+    def analyze(
+        self,
+        inputs: Any,
+        target: TargetLike = None,
+        *,
+        output: str | int | None = None,
+        layer: str | None = None,
+        record: Sequence[str] = (),
+        filter: Mapping[str, Any] | None = None,  # noqa: A002
+        ledger: bool = False,
+        batch_size: int | None = None,
+        progress: bool | None = None,
+        create_graph: bool = False,
+    ) -> Explanation:
+        """Explain the model's output for these inputs.
+
+        Parameters
+        ----------
+        inputs : Tensor, array, or tuple or dict of them
+            What the model takes; a tuple is passed by position, a dict by keyword. The first dimension is the batch.
+        target : optional
+            What is explained. None: the predicted class of each sample. An int: a class. A sequence of ints: one
+            class a sample. A tuple: an element of an output with more dimensions. `Contrast(a, b)`: a difference. A
+            callable: any function of the output that returns one number a sample.
+        output : str or int, optional
+            Which of several outputs of the model.
+        layer : str, optional
+            Explain at the output of this inner layer (or module) instead of at the inputs.
+        record : sequence of str
+            Inner layers (or modules) whose relevance is returned as well, in ``recorded``.
+        filter : mapping, optional
+            ``{layer: channels}``: relevance flows only through these channels (dimension 1) of the layer's output.
+            An int, a sequence of ints, a boolean or numeric mask that broadcasts to the output, or a function that
+            is given what arrived and returns what goes on.
+        ledger : bool
+            Keep the account of every layer: relevance in, out, absorbed by bias and stabilizer.
+        batch_size : int, optional
+            Run this many samples at a time. Default: all at once.
+        progress : bool, optional
+            A progress bar. Default: where there are several batches and a terminal.
+        create_graph : bool
+            Return an explanation that can be differentiated with respect to inputs and parameters.
+
+        Returns
+        -------
+        Explanation
+            Its relevance has the shape, type and device of the inputs (integer inputs: one floating-point value an
+            entry).
+
+        Raises
+        ------
+        CaptureError, InputError, TargetError, LayerError, MatchError
+        """
+        choices = Options(output, layer, record, filter, ledger, create_graph)
+        engine = Engine(batch_size, progress)
+        return explain_jointly(check_is_module(self.model), inputs, [Job(self, target)], choices, engine)[0]
+
+    def analyze_targets(self, inputs: Any, targets: Sequence[TargetLike], **options: Any) -> list[Explanation]:
+        """Explain several targets of the same inputs with one forward pass; one explanation a target.
+
+        ``options`` are those of `analyze`.
+        """
+        engine = Engine(options.pop("batch_size", None), options.pop("progress", None))
+        jobs = [Job(self, target) for target in targets]
+        return explain_jointly(check_is_module(self.model), inputs, jobs, Options(**options), engine)

@@ -1,0 +1,141 @@
+"""Matching: every layer on the path gets a mapping before anything runs, or the call fails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from xaicore.errors import MatchError
+from xaicore.graph import Graph, Layer, Ref
+from xaicore.graph.drawing import aligned
+from xaicore.plugins import plugin_registry, resolve, suggest_provider
+
+if TYPE_CHECKING:
+    from xaicore.propagation.composite import Composite
+
+
+@dataclass(frozen=True)
+class Match:
+    """Which mapping handles a layer, and who provides it."""
+
+    layer: Layer
+    mapping: Any  # None where there is none
+    description: str
+    provider: str
+    fallback: bool = False
+
+
+class Matching:
+    """The result of matching a composite with a graph.
+
+    Attributes
+    ----------
+    graph : Graph
+        The graph that was matched (for relevance, with batch norm folded).
+    matches : dict of Layer to Match
+        In topological order.
+    """
+
+    def __init__(self, graph: Graph, matches: Sequence[Match], starts: Sequence[Ref], ends: Sequence[Ref]) -> None:
+        self.graph = graph
+        self.matches = {match.layer: match for match in matches}
+        self.starts = tuple(starts)
+        self.ends = tuple(ends)
+
+    @property
+    def missing(self) -> list[Match]:
+        """The layers without a mapping."""
+        return [match for match in self.matches.values() if match.mapping is None]
+
+    @property
+    def fallbacks(self) -> list[Match]:
+        """The layers that are passed by a fallback that was asked for."""
+        return [match for match in self.matches.values() if match.fallback]
+
+    def rows(self) -> list[dict[str, str]]:
+        """One row a layer, from input to output, for people and scripts."""
+        return [
+            {
+                "layer": match.layer.name,
+                "kind": match.layer.kind.value,
+                "module_path": match.layer.module_path,
+                "mapping": match.description,
+                "provider": match.provider,
+                "source": match.layer.source,
+                "fix": "" if match.mapping is not None else fix_for(match.layer),
+            }
+            for match in self.matches.values()
+        ]
+
+    def raise_if_missing(self) -> None:
+        """Raise MatchError where a layer has no mapping."""
+        missing = self.missing
+        if not missing:
+            return
+        shown = "\n".join(f"  {match.layer.kind.value} {match.layer.where()}: {fix_for(match.layer)}" for match in missing[:8])
+        more = f"\n  and {len(missing) - 8} more" if len(missing) > 8 else ""
+        raise MatchError(
+            f"{len(missing)} of {len(self.matches)} layers between input and target have no relevance mapping:\n"
+            f"{shown}{more}\n"
+            "Or let these layers pass by the plain gradient, knowing that relevance is not conserved there: "
+            "fallback='gradient'."
+        )
+
+    def __str__(self) -> str:
+        columns = ("layer", "kind", "module_path", "mapping", "provider")
+        return "\n".join(aligned([{name: row[name] for name in columns} for row in self.rows()], columns))
+
+
+def fix_for(layer: Layer) -> str:
+    """What a user can do about a layer without a mapping."""
+    provider = suggest_provider(layer.kind.value)
+    own = f"add (named({layer.name!r}), rule) to the composite"
+    return f"pip install {provider}, or {own}" if provider else f"no known package maps it; {own}"
+
+
+def match_layers(
+    composite: Composite, graph: Graph, starts: Sequence[Ref] | None, ends: Sequence[Ref] | None, strict: bool
+) -> Matching:
+    """See `Composite.match`."""
+    if starts is None:
+        starts = [ref for refs in graph.sources.values() for ref in refs]
+    ends = list(graph.outputs.values()) if ends is None else ends
+    on_path = (graph.after(starts) & graph.before(ends)) - {ref.layer for ref in starts}
+    registered = _registered(composite.family)
+    matches = [_match(layer, graph, composite, registered) for layer in graph.layers if layer in on_path]
+    matching = Matching(graph, matches, starts, ends)
+    if strict:
+        matching.raise_if_missing()
+    return matching
+
+
+def _registered(family: str) -> list[tuple[Any, Any]]:
+    return plugin_registry().mappings(family)
+
+
+def _match(layer: Layer, graph: Graph, composite: Composite, registered: list[tuple[Any, Any]]) -> Match:
+    from xaicore.propagation.composite import describe
+
+    for condition, mapping in composite.entries:
+        if condition(layer, graph):
+            return Match(layer, mapping, describe(mapping), _package_of(mapping))
+    for spec, plugin in registered:
+        if layer.kind.value in spec.kinds and (not spec.ops or layer.op_name in spec.ops):
+            return Match(layer, resolve(spec.target), spec.target.rpartition(":")[2], plugin.distribution)
+    if composite.family == "gradient":
+        return Match(layer, vector_jacobian_product, "vector-Jacobian product", "xaicore")
+    if composite.fallback == "gradient":
+        return Match(layer, vector_jacobian_product, "vector-Jacobian product (fallback)", "xaicore", fallback=True)
+    return Match(layer, None, "none", "")
+
+
+def _package_of(mapping: Any) -> str:
+    module = getattr(mapping, "__module__", None) or type(mapping).__module__
+    top = str(module).partition(".")[0]
+    return top.replace("_", "-") if top.startswith("xai_") else top
+
+
+def vector_jacobian_product(xs: Any, ys: Any, rs: Any, state: Any) -> Any:
+    """The gradient family's default: what the chain rule says."""
+    return state.vjp(rs)

@@ -1,0 +1,91 @@
+"""What a backward mapping is told beside the tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from xaicore.graph import Layer
+from xaicore.propagation.ledger import Ledger
+from xaicore.propagation.linear_form import LinearForm, linear_form
+from xaicore.propagation.tape import Record, Tape
+
+
+class State:
+    """One layer during one walk.
+
+    Attributes
+    ----------
+    layer : Layer
+    nonnegative : tuple of bool
+        For each of the layer's inputs: known never to be negative.
+    ledger_open : bool
+        Whether anyone asks where relevance is absorbed; if not, a mapping need not work it out.
+    """
+
+    def __init__(self, tape: Tape, layer: Layer, record: Record, ledger: Ledger | None) -> None:
+        self.layer = layer
+        self.nonnegative = tuple(ref.info.nonnegative for ref in layer.inputs)
+        self.ledger_open = ledger is not None
+        self._tape = tape
+        self._record = record
+        self._ledger = ledger
+
+    def parameter(self, name: str) -> Tensor | None:
+        """The constant tensor that the layer takes as the argument of this name; None where there is none."""
+        ref = self.layer.parameters.get(name)
+        return None if ref is None else self._tape.value(ref)
+
+    @cached_property
+    def linear(self) -> LinearForm | None:
+        """The layer as ``A(x, weight) + bias``, where it is that: convolution, dense, batch norm, scaling."""
+        return linear_form(self.layer, self._record.xs[0], self.parameter) if self._record.xs else None
+
+    def vjp(self, rs: Sequence[Tensor | None]) -> list[Tensor | None]:
+        """The vector-Jacobian product of the layer, from the forward's own record: nothing is computed twice.
+
+        Parameters
+        ----------
+        rs : sequence of Tensor or None
+            One for each output, shaped like it.
+
+        Returns
+        -------
+        list of Tensor or None
+            One for each input; None where nothing flows.
+        """
+        record = self._record
+        pairs = [
+            (y, r) for y, r in zip(record.ys, rs, strict=True) if r is not None and isinstance(y, Tensor) and y.requires_grad
+        ]
+        wanted = [x for x, active in zip(record.xs, record.active, strict=True) if active]
+        if not pairs or not wanted:
+            return [None] * len(record.xs)
+        found = iter(
+            torch.autograd.grad(
+                [y for y, _ in pairs],
+                wanted,
+                [r for _, r in pairs],
+                retain_graph=True,
+                create_graph=self._tape.create_graph,
+                allow_unused=True,
+            )
+        )
+        return [next(found) if active else None for active in record.active]
+
+    def cached(self, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
+        """A tensor derived from the layer's parameters: made once, and again when one of them changes.
+
+        ``key`` is the mapping's own name for it, with everything it depends on beside the parameters.
+        """
+        sources = [ref.layer for ref in self.layer.parameters.values()]
+        value: Tensor = self._tape.constants.derived((self.layer, key), sources, make)
+        return value
+
+    def absorb(self, *, bias: Tensor | None = None, stabilizer: Tensor | None = None) -> None:
+        """Report relevance that does not reach the layer's inputs: what a bias or a stabilizer kept."""
+        if self._ledger is not None:
+            self._ledger.absorb(self.layer, bias, stabilizer)

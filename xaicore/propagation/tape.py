@@ -1,0 +1,126 @@
+"""The tape: what one forward run leaves behind for backward walks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from xaicore.graph import Graph, Kind, Layer, Ref
+from xaicore.graph.constants import Constants
+
+
+@dataclass
+class Record:
+    """One layer's share of the tape: its own inputs and outputs, joined by autograd's record of this one layer.
+
+    Since the inputs are cut from the rest of the network, the vector-Jacobian product of a layer is that layer's
+    alone: ``x + f(x)`` does not run into ``f``, and a tensor that is read twice is two inputs.
+    """
+
+    xs: tuple[Tensor, ...]
+    ys: tuple[Any, ...]
+    active: tuple[bool, ...]  # which of xs lead back to what is explained
+
+
+class Tape:
+    """Runs the graph forward once and keeps what backward walks need.
+
+    Several walks, for several targets or methods, may share a tape.
+
+    Parameters
+    ----------
+    graph : Graph
+    tensors : sequence of Tensor
+        One for each of ``graph.inputs``.
+    create_graph : bool
+        Keep the connection to inputs and parameters that require gradients, so that what a walk returns can be
+        differentiated.
+    starts : sequence of Ref, optional
+        Where walks will end; layers before these leave no record. Default: all sources of the graph.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        tensors: Sequence[Tensor],
+        *,
+        create_graph: bool = False,
+        starts: Sequence[Ref] | None = None,
+    ) -> None:
+        self.graph = graph
+        self.create_graph = create_graph
+        self.constants = Constants(differentiable=True) if create_graph else graph.constants
+        self.sizes = graph.sizes(tensors)
+        if starts is None:
+            starts = [ref for refs in graph.sources.values() for ref in refs]
+        self.starts = tuple(starts)
+        self.records: dict[Layer, Record] = {}
+        self._values: dict[Ref, Tensor] = {}
+        self.constants.refresh()
+        self._run(tensors)
+
+    @property
+    def outputs(self) -> dict[str, Tensor]:
+        """The model's outputs by name."""
+        return {name: self.value(ref) for name, ref in self.graph.outputs.items()}
+
+    def value(self, ref: Ref) -> Tensor:
+        """The forward value of a tensor that the tape has kept: outputs, starts, and inputs of recorded layers."""
+        if ref.layer.constant:
+            return self.constants.value(ref, self.sizes)
+        return self._values[ref]
+
+    def _run(self, tensors: Sequence[Tensor]) -> None:
+        reached = self.graph.after(self.starts) - {ref.layer for ref in self.starts}
+        kept = {*self.starts, *self.graph.outputs.values()}
+        for layer, tensor in zip(self.graph.inputs, tensors, strict=True):
+            self._values[layer.ref] = tensor if self.create_graph else tensor.detach()
+        for layer in self.graph.layers:
+            if layer.constant or layer.kind is Kind.INPUT:
+                continue
+            if layer in reached:
+                self._run_recorded(layer, reached)
+            else:
+                with torch.set_grad_enabled(self.create_graph):
+                    self._keep(layer, layer.call(self.value, self.sizes))
+            for ref in self.graph.last_uses.get(layer, ()):
+                if ref not in kept:
+                    self._values.pop(ref, None)
+
+    def _run_recorded(self, layer: Layer, reached: set[Layer]) -> None:
+        starts = {ref.layer for ref in self.starts}
+        active = tuple(
+            (ref.layer in reached or ref.layer in starts) and ref.info.dtype.is_floating_point for ref in layer.inputs
+        )
+        local = tuple(self._local(self.value(ref), is_active) for ref, is_active in zip(layer.inputs, active, strict=True))
+        remaining = iter(local)
+
+        def lookup(ref: Ref) -> Tensor:
+            return self.value(ref) if ref.layer.constant else next(remaining)
+
+        with torch.enable_grad():
+            ys = layer.call(lookup, self.sizes)
+        self.records[layer] = Record(local, ys, active)
+        self._keep(layer, ys if self.create_graph else tuple(_detached(y) for y in ys))
+
+    def _local(self, value: Tensor, active: bool) -> Tensor:
+        """The value under a name of its own, from which this one layer's record starts."""
+        if not active:
+            return value
+        if self.create_graph and value.requires_grad:
+            with torch.enable_grad():
+                return value.view_as(value)
+        return value.detach().requires_grad_()
+
+    def _keep(self, layer: Layer, ys: tuple[Any, ...]) -> None:
+        for index, y in enumerate(ys):
+            if isinstance(y, Tensor):
+                self._values[Ref(layer, index)] = y
+
+
+def _detached(y: Any) -> Any:
+    return y.detach() if isinstance(y, Tensor) else y
