@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 
 import nox
@@ -43,19 +44,19 @@ def types(session: nox.Session) -> None:
 @nox.parametrize("plugin", PLUGINS, ids=PLUGINS)
 def wheels(session: nox.Session, plugin: str) -> None:
     """Build wheels, install the core's and one plugin's, and run the plugin's tests away from the checkout."""
-    place = Path(session.create_tmp()).resolve()
-    shutil.rmtree(place / "wheels", ignore_errors=True)
-    shutil.rmtree(place / "tests", ignore_errors=True)
-    shutil.copytree(ROOT / "plugins" / plugin / "tests", place / "tests", ignore=shutil.ignore_patterns("__pycache__"))
-    for project in (ROOT, ROOT / "plugins" / plugin):
-        session.run("pip", "wheel", "--no-deps", "--wheel-dir", str(place / "wheels"), str(project))
-    core, own = built(place, "xaicore"), built(place, f"xai_{plugin}")
-    session.run("pip", "uninstall", "--yes", "xaicore", f"xai-{plugin}", silent=True)  # an earlier run's, same version
-    install(session, str(core), f"{own}[test]")
-    session.chdir(place)
-    session.run("xaicore", "plugins", env={"XAICORE_STRICT_PLUGINS": "1"})
-    settings = ("-c", str(ROOT / "pyproject.toml"), "--rootdir", str(place), "-p", "no:cacheprovider")
-    session.run("pytest", *settings, str(place / "tests"), *session.posargs, env=one_thread())
+    with tempfile.TemporaryDirectory(prefix="xaicore-wheels-") as folder:
+        place = Path(folder)
+        for project in (ROOT, ROOT / "plugins" / plugin):
+            pip_wheel = ("pip", "wheel", "--no-deps", "--wheel-dir", str(place / "wheels"), str(project))
+            session.run(*pip_wheel, env={"PIP_CONSTRAINT": str(CONSTRAINTS)})
+        core, own = built(place, "xaicore"), built(place, f"xai_{plugin}")
+        session.run("pip", "uninstall", "--yes", "xaicore", f"xai-{plugin}", silent=True)  # of an earlier run
+        install(session, str(core), f"{own}[test]")
+        shutil.copytree(ROOT / "plugins" / plugin / "tests", place / "tests")
+        shutil.copy(ROOT / "pyproject.toml", place)  # for the settings of pytest
+        with session.chdir(place):
+            session.run("xaicore", "plugins", env={"XAICORE_STRICT_PLUGINS": "1"})
+            session.run("pytest", "tests", *session.posargs, env=one_thread())
 
 
 @nox.session

@@ -57,7 +57,7 @@ def prepare(model: nn.Module) -> nn.Module:
     model.norm.eval()  # type: ignore[union-attr]
     model.first.weight.requires_grad_(False)  # type: ignore[union-attr]
     model.head.register_forward_hook(lambda module, arguments, output: None)  # type: ignore[union-attr]
-    model.register_full_backward_hook(lambda module, grad_input, grad_output: None)
+    model.head.register_full_backward_hook(lambda module, grad_input, grad_output: None)  # type: ignore[union-attr]
     return model
 
 

@@ -21,9 +21,9 @@ IMAGES = [name for name in zoo.names() if name not in zoo.names("tokens")]
 
 def relative_error(actual: Tensor, expected: Tensor) -> float:
     assert actual.shape == expected.shape
-    scale = expected.abs().max()
+    scale = float(expected.abs().max())
     assert scale > 1e-12, "the reference is zero: nothing would be compared"
-    return float((actual - expected).abs().max() / scale)
+    return float((actual - expected).abs().max()) / scale
 
 
 def of_single_input(value: Any) -> Tensor:

@@ -47,6 +47,7 @@ def command(
     where the kind of model tells.
     """
     from xaicore import create_analyzer
+    from xaicore.analyzers import PropagationAnalyzer
 
     loaded = load_model(model, weights)
     if files:
@@ -55,6 +56,8 @@ def command(
     else:
         inputs = _example(loaded, shapes)
     analyzer = create_analyzer(method, loaded.model, **parameters_of(parameters))
+    if not isinstance(analyzer, PropagationAnalyzer):
+        raise click.UsageError(f"{method} does not look inside the model, so that there is nothing to check.")
     report = analyzer.match(inputs, strict=False)
     rows = report.rows()
     unmatched = {match.layer.name for match in report.missing}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import linecache
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from xaicore.errors import CaptureError
 from xaicore.graph.graph import Graph
 from xaicore.graph.kinds import Kind, kind_of
 from xaicore.graph.layer import Layer, Ref, TensorInfo
+from xaicore.graph.returned import without_prefix
 from xaicore.graph.rewrite import operator_name
 from xaicore.graph.sizes import SizeExpression, size_of
 
@@ -67,7 +67,7 @@ class _Builder:
             self.leaf_inputs.append(layer)
         else:
             store = self.program.state_dict if spec.target in self.program.state_dict else self.program.constants
-            layer = _stored(spec.target or node.name, store[spec.target], spec.kind == InputKind.PARAMETER)
+            layer = _stored(without_prefix(spec.target or node.name), store[spec.target], spec.kind == InputKind.PARAMETER)
         self._keep(node, layer)
 
     def _add_attribute(self, node: fx.Node) -> None:
@@ -173,10 +173,10 @@ def _info(value: Any) -> TensorInfo:
 
 def _module_of(node: fx.Node) -> tuple[str, str]:
     stack = list((node.meta.get("nn_module_stack") or {}).values())
-    if not stack:
+    if not stack or not stack[-1][0]:
         return "", ""
     path, module_type = stack[-1]
-    return path, str(module_type).rsplit(".", 1)[-1].removesuffix("'>")
+    return without_prefix(path), str(module_type).rsplit(".", 1)[-1].removesuffix("'>")
 
 
 def _source_of(node: fx.Node) -> str:
@@ -190,13 +190,6 @@ def _source_of(node: fx.Node) -> str:
 
 
 def _output_names(program: torch.export.ExportedProgram, count: int) -> list[str]:
-    spec = program.call_spec.out_spec
-    if spec is None or spec.is_leaf():
-        return ["output"]
-    paths, _ = pytree.tree_flatten_with_path(pytree.tree_unflatten(list(range(count)), spec))
-    return [".".join(_steps(path)) for path, _ in paths]
-
-
-def _steps(path: Any) -> Iterator[str]:
-    for step in path:
-        yield str(getattr(step, "key", getattr(step, "idx", getattr(step, "name", step))))
+    """The keys of the dict that `Returning` makes."""
+    returned = pytree.tree_unflatten(list(range(count)), program.call_spec.out_spec)
+    return [name for name, _ in sorted(returned.items(), key=lambda item: item[1])]

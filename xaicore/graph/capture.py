@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from xaicore.errors import CaptureError
+from xaicore.graph.returned import Returning
 
 _LIBRARIES = (str(Path(torch.__file__).parent), str(Path(__file__).parent.parent), "/contextlib.py")
 
@@ -72,6 +74,7 @@ def capture(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, 
 def _export(
     model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, dynamic: bool
 ) -> torch.export.ExportedProgram:
+    returning = Returning(model)
     leaves, spec = pytree.tree_flatten((args, kwargs))
     # Fake inputs of the same shapes: the user's tensors are never touched, whatever the model does to its input.
     leaves = [_blank(leaf) if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
@@ -91,11 +94,11 @@ def _export(
             if is_batched:
                 collection[leaf] = {0: torch.export.Dim.AUTO}
         args, kwargs = pytree.tree_unflatten(leaves, spec)
-        shapes = collection.dynamic_shapes(model, args, kwargs)
+        shapes = collection.dynamic_shapes(returning, args, kwargs)
     else:
         args, kwargs = pytree.tree_unflatten(leaves, spec)
     with evaluation_mode(model), untouched_buffers(model), quiet():
-        return torch.export.export(model, args, kwargs, dynamic_shapes=shapes, strict=False)
+        return torch.export.export(returning, args, kwargs, dynamic_shapes=shapes, strict=False)
 
 
 def _blank(tensor: torch.Tensor) -> torch.Tensor:
@@ -106,9 +109,14 @@ def _blank(tensor: torch.Tensor) -> torch.Tensor:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Export's own chatter is about its internals; what the user needs comes as our errors and notes."""
+    disabled = logging.root.manager.disable
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")
-        yield
+        logging.disable(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logging.disable(disabled)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from torch.utils import _pytree as pytree
 
 from xaicore.errors import InputError
 from xaicore.graph.constants import Constants
-from xaicore.graph.kinds import Kind
+from xaicore.graph.kinds import VALUE_FREE, Kind
 from xaicore.graph.layer import Layer, Ref, substitute
 from xaicore.graph.lookup import find_layer
 from xaicore.graph.sizes import SizeExpression
@@ -124,7 +124,9 @@ class Graph:
         """The layers that a gradient from one of these tensors can reach: floating-point and dependent on it."""
         reached = {ref.layer for ref in starts}
         for layer in self.layers:
-            if layer not in reached and any(ref.layer in reached and _differentiable(ref) for ref in layer.inputs):
+            if layer in reached or layer.op_name in VALUE_FREE:
+                continue
+            if any(ref.layer in reached and _differentiable(ref) for ref in layer.inputs):
                 reached.add(layer)
         return reached
 

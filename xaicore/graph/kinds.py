@@ -65,7 +65,7 @@ _OPERATORS: dict[Kind, str] = {
     ),
     Kind.SELECT: (
         "slice select index index_select split split_with_sizes chunk unbind narrow gather tensor_split unsafe_chunk "
-        "unsafe_split masked_fill where index_put select_scatter slice_scatter unfold im2col diagonal"
+        "unsafe_split masked_fill where index_put select_scatter slice_scatter copy unfold im2col diagonal"
     ),
     Kind.PAD: (
         "pad constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d "
@@ -82,6 +82,11 @@ _OPERATORS: dict[Kind, str] = {
 }
 
 _KIND_OF: dict[str, Kind] = {name: kind for kind, names in _OPERATORS.items() for name in names.split()}
+
+# They take the shape of a tensor, not its values: nothing flows back through them.
+VALUE_FREE = frozenset(
+    "fill zero zeros_like ones_like full_like empty_like new_zeros new_ones new_full new_empty rand_like randn_like".split()
+)
 
 
 def kind_of(op_name: str) -> Kind:

@@ -17,12 +17,14 @@ from xaicore.graph.capture import batch_size_of, capture, evaluation_mode, quiet
 from xaicore.graph.facts import with_facts
 from xaicore.graph.graph import Graph
 from xaicore.graph.normalize import with_linear_forms, without_no_ops, without_softmax_head
+from xaicore.graph.returned import returned_tensors
 from xaicore.graph.rewrite import plain_program
 
 
 @dataclass
 class _Traced:
-    graph: Graph
+    whole: Graph  # computes exactly what the model does
+    graph: Graph  # without its softmax head
     verified: set[bool] = field(default_factory=set)  # for a batch of one; for larger ones
 
 
@@ -89,11 +91,11 @@ def _capture_and_verify(
         traced, dynamic = cache.by_shape[free_key], True
     else:
         captured = capture(model, inputs, kwargs)
-        traced, dynamic = _Traced(_plain_graph(captured.program)), captured.dynamic
-    difference = _difference(model, traced.graph, inputs, kwargs)
+        traced, dynamic = _traced(captured.program), captured.dynamic
+    difference = _difference(model, traced.whole, inputs, kwargs)
     if difference and dynamic:  # the model treats a batch of one in a way of its own
-        traced, dynamic = _Traced(_plain_graph(capture(model, inputs, kwargs, dynamic=False).program)), False
-        difference = _difference(model, traced.graph, inputs, kwargs)
+        traced, dynamic = _traced(capture(model, inputs, kwargs, dynamic=False).program), False
+        difference = _difference(model, traced.whole, inputs, kwargs)
     if difference:
         raise CaptureError(
             f"the captured graph of {type(model).__name__} does not compute what the model does ({difference}), so an "
@@ -105,24 +107,21 @@ def _capture_and_verify(
     return traced.graph
 
 
-def _plain_graph(program: torch.export.ExportedProgram) -> Graph:
+def _traced(program: torch.export.ExportedProgram) -> _Traced:
     with quiet():
         graph = build_graph(plain_program(program))
-    return with_facts(without_softmax_head(with_linear_forms(without_no_ops(graph))))
+    whole = with_facts(with_linear_forms(without_no_ops(graph)))
+    return _Traced(whole, with_facts(without_softmax_head(whole.copy())))
 
 
 def _difference(model: nn.Module, graph: Graph, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    """How the graph's outputs differ from the model's own; empty where they agree.
-
-    An output whose softmax was stripped is compared after a softmax of the graph's output.
-    """
+    """How the graph's outputs differ from the model's own; empty where they agree."""
     copies = pytree.tree_map_only(torch.Tensor, lambda leaf: leaf.detach().clone(), (inputs, kwargs))
     with torch.no_grad(), evaluation_mode(model), untouched_buffers(model), torch.random.fork_rng():
-        expected = [leaf for leaf in pytree.tree_leaves(model(*copies[0], **copies[1])) if isinstance(leaf, torch.Tensor)]
+        expected = returned_tensors(model(*copies[0], **copies[1]))
         found = graph.run(graph.flatten(inputs, kwargs))
-    if graph.notes or len(expected) != len(found):
-        return ""
-    for (name, value), other in zip(found.items(), expected, strict=True):
+    for name, value in found.items():
+        other = expected[name]
         if value.shape != other.shape:
             return f"output '{name}' has shape {tuple(value.shape)} in place of {tuple(other.shape)}"
         wide = torch.float64 if value.dtype == torch.float64 else torch.float32

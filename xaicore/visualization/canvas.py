@@ -39,17 +39,22 @@ def as_chart(ax: Axes) -> None:
     ax.tick_params(labelsize=SMALL, width=0.4, length=2)
 
 
-def title(ax: Axes, text: str | None, **options: Any) -> None:
+def title(ax: Axes, text: str | None, fontsize: float = SMALL) -> None:
     """Set a title; text of users is never read as mathematics."""
     if text:
-        ax.set_title(text, fontsize=SMALL, pad=3, parse_math=False, **options)
+        ax.set_title(text, fontsize=fontsize, pad=3, parse_math=False)
 
 
-def note(ax: Axes, text: str) -> None:
+def row_title(ax: Axes, text: str) -> None:
+    """Write a title in front of the first axes of a row."""
+    ax.set_ylabel(text, fontsize=SMALL, rotation=0, ha="right", va="center", labelpad=4, parse_math=False)
+
+
+def note(ax: Axes, text: str, fontsize: float = SMALL) -> None:
     """Add a line below the axes."""
     if text:
         lines = [ax.get_xlabel(), text] if ax.get_xlabel() else [text]
-        ax.set_xlabel("\n".join(lines), fontsize=SMALL, labelpad=2, parse_math=False)
+        ax.set_xlabel("\n".join(lines), fontsize=fontsize, labelpad=2, parse_math=False)
 
 
 def colour_bar(
@@ -68,8 +73,11 @@ def colour_bar(
     bar: Colorbar = figure.colorbar(mappable, ticks=[-limit, 0, limit], **options)
     ends = ["\N{MINUS SIGN}max", "0", "max"] if named else [number(-limit), "0", number(limit)]
     bar.ax.set_yticklabels(ends, fontsize=SMALL)
+    lowest, _, highest = bar.ax.get_yticklabels()
+    lowest.set_verticalalignment("bottom")  # inside the length of the bar: the next row's may follow
+    highest.set_verticalalignment("top")
     bar.ax.minorticks_off()
     bar.ax.tick_params(width=0.4, length=2, pad=2)
-    bar.outline.set(**FRAME)  # type: ignore[operator]
+    bar.outline.set(**FRAME)
     bar.set_label(label, fontsize=SMALL, labelpad=2)
     return bar

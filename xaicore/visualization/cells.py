@@ -61,15 +61,15 @@ class Cells:
             for texts, cells in pairs
         ]
 
-    def draw_input(self, ax: Axes, row: int, again: bool = False) -> None:
-        """Draw the image of a row; nothing where it is that of the row above, unless it starts a given axes."""
-        if self.pictures is None or (self.sheet.repeated[row] and not again):
+    def draw_input(self, ax: Axes, row: int) -> None:
+        """Draw the image of a row; nothing where there is none, or it is that of the row above."""
+        if self.pictures is None or self.sheet.repeated[row]:
             ax.set_frame_on(False)
             ax.set(xticks=[], yticks=[])
         else:
             draw_image(ax, self.pictures[row])
 
-    def draw_cell(self, ax: Axes, row: int, column: int, caption: str) -> None:
+    def draw_cell(self, ax: Axes, row: int, column: int, caption: str, size: float = SMALL) -> None:
         """Draw one map with what stands below it."""
         values, limit = self.sheet.maps[row][column], self.limits[row][column]
         if self.overlaid and self.pictures is not None:
@@ -77,12 +77,7 @@ class Cells:
             as_picture(ax)
         else:
             draw_map(ax, values, limit, self.cmap)
-        note(ax, caption)
-
-    def draw_head(self, ax: Axes, row: int) -> None:
-        """Write the title of a row in front of its first axes."""
-        text = self.sheet.heads[row]
-        ax.set_ylabel(text, fontsize=SMALL, rotation=0, ha="right", va="center", labelpad=4, parse_math=False)
+        note(ax, caption, size)
 
 
 def make_cells(

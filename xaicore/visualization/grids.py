@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,29 +14,19 @@ from matplotlib.lines import Line2D
 from torch import Tensor
 
 from xaicore.errors import InputError, ParameterError
-from xaicore.visualization.canvas import SMALL, colour_bar, title
+from xaicore.visualization.canvas import SMALL, colour_bar, row_title, title
 from xaicore.visualization.cells import Cells, make_cells
 from xaicore.visualization.images import Channels
-from xaicore.visualization.layouts import (
-    EDGE,
-    LINE,
-    Box,
-    Layout,
-    Needs,
-    arrange,
-    blocks_of,
-    text_lines,
-    text_width,
-    wrapped,
-)
+from xaicore.visualization.layouts import EDGE, Box, Layout, Needs, arrange, blocks_of
 from xaicore.visualization.scales import colours
 from xaicore.visualization.sheets import Columns, make_sheet
+from xaicore.visualization.texts import LINE, text_lines, text_width, wrapped
 
 _BAR = 0.08  # inches
 _BAR_GAP = 0.12
-_TICK_ROOM = 0.08
-_LABEL_LINES = 3
+_TICK_ROOM = 0.11
 _LONGEST_BAR = 2.4
+_LONGEST_HEAD = 1.7
 _titled = title
 
 
@@ -129,7 +120,7 @@ def _on_given_axes(cells: Cells, axes: Any) -> Figure:
             cells.draw_cell(ax, row, column, captions[row][column])
             if row == 0:
                 _titled(ax, "\n".join(filter(None, (content.group, content.title))))
-        cells.draw_head(table[row, 0], row)
+        row_title(table[row, 0], sheet.heads[row])
     figure: Figure = table[0, 0].figure
     named = cells.scale == "map"
     if cells.scale == "row":
@@ -145,34 +136,45 @@ def _on_own_figure(
 ) -> Figure:
     sheet = cells.sheet
     ticks = max(text_width(end) for row in range(len(sheet.heads)) for end in cells.bar_ends(row))
+    beside = _BAR_GAP + _BAR + _TICK_ROOM + ticks  # from the maps to the label of the colour bar
     needs = Needs(
         groups=[column.group for column in sheet.columns],
         titles=[column.title for column in sheet.columns],
-        heads=sheet.heads,
+        captions=cells.captions(),
+        heads=[wrapped(head, _LONGEST_HEAD) for head in sheet.heads],
         with_inputs=cells.pictures is not None,
         aspect=cells.aspect,
-        captions=cells.captions(),
-        bar_width=_BAR_GAP + _BAR + _TICK_ROOM + ticks + _LABEL_LINES * LINE,
+        bar_width=beside + LINE,
         title_lines=text_lines(title or ""),
         footer_lines=text_lines(footer or ""),
     )
+    for _ in range(2):  # how many lines these take depends on the size of the figure, and the other way round
+        layout = arrange(needs, blocks, figsize)
+        label = wrapped(cells.bar_label, max(layout.grid.height, 0.6))
+        above = wrapped(title or "", (layout.width - 2 * EDGE) / 1.2)
+        below = wrapped(footer or "", layout.width - 2 * EDGE)
+        wide = beside + text_lines(label) * LINE
+        needs = replace(needs, bar_width=wide, title_lines=text_lines(above), footer_lines=text_lines(below))
     layout = arrange(needs, blocks, figsize)
+
     figure = Figure(figsize=(layout.width, layout.height), dpi=150)
+    columns = len(sheet.columns)
     for (row, column), box in layout.cells.items():
         ax = _axes(figure, layout, box)
-        cells.draw_cell(ax, row, column, layout.captions[row][column])
+        cells.draw_cell(ax, row, column, layout.captions.texts[row * columns + column], layout.captions.size)
         if row == 0:
-            _titled(ax, layout.titles[column])
+            _titled(ax, layout.titles.texts[column], fontsize=layout.titles.size)
     for (row, _), box in layout.inputs.items():
         ax = _axes(figure, layout, box)
         cells.draw_input(ax, row)
-        cells.draw_head(ax, row)
+        row_title(ax, needs.heads[row])
     _draw_headings(figure, layout)
-    _draw_bars(figure, layout, cells, ticks)
-    if title:
-        _write(figure, layout, title, EDGE, layout.height - EDGE, va="top", size=1.2 * SMALL)
-    if footer:
-        _write(figure, layout, footer, EDGE, EDGE, va="bottom", color="#616161")
+    _draw_bars(figure, layout, cells)
+    middle = layout.grid.bottom + layout.grid.height / 2
+    left = layout.grid.left + layout.grid.width + beside
+    _write(figure, layout, label, left, middle, rotation=90, ha="left", va="center", multialignment="center")
+    _write(figure, layout, above, EDGE, layout.height - EDGE, va="top", size=1.2 * SMALL)
+    _write(figure, layout, below, EDGE, EDGE, va="bottom", color="#616161")
     return figure
 
 
@@ -184,19 +186,20 @@ def _axes(figure: Figure, layout: Layout, box: Box) -> Axes:
 def _write(
     figure: Figure, layout: Layout, text: str, left: float, bottom: float, size: float = SMALL, **options: Any
 ) -> None:
-    figure.text(left / layout.width, bottom / layout.height, text, fontsize=size, parse_math=False, **options)
+    if text:
+        figure.text(left / layout.width, bottom / layout.height, text, fontsize=size, parse_math=False, **options)
 
 
 def _draw_headings(figure: Figure, layout: Layout) -> None:
-    for text, left, right, rule in layout.headings:
-        size = SMALL * min(1.0, (right - left) / max(text_width(text), 1e-6))
-        _write(figure, layout, text, (left + right) / 2, rule + 0.03, size, ha="center", va="bottom")
-        ends = [left / layout.width, right / layout.width]
-        figure.add_artist(Line2D(ends, [rule / layout.height] * 2, color="#616161", linewidth=0.5))
+    for heading in layout.headings:
+        middle = (heading.left + heading.right) / 2
+        _write(figure, layout, heading.text, middle, heading.rule + 0.03, ha="center", va="bottom")
+        ends = [heading.left / layout.width, heading.right / layout.width]
+        figure.add_artist(Line2D(ends, [heading.rule / layout.height] * 2, color="#616161", linewidth=0.5))
 
 
-def _draw_bars(figure: Figure, layout: Layout, cells: Cells, ticks: float) -> None:
-    """One colour bar beside each row, or one for all, with its meaning written along the right edge."""
+def _draw_bars(figure: Figure, layout: Layout, cells: Cells) -> None:
+    """One colour bar beside each row, or one for all."""
     area = layout.grid
     left = area.left + area.width + _BAR_GAP
     if cells.scale == "row":
@@ -207,7 +210,3 @@ def _draw_bars(figure: Figure, layout: Layout, cells: Cells, ticks: float) -> No
         tall = min(area.height, _LONGEST_BAR)
         bar = _axes(figure, layout, Box(left, area.bottom + (area.height - tall) / 2, _BAR, tall))
         colour_bar(figure, cells.cmap, cells.limits[0][0], "", cax=bar, named=cells.scale == "map")
-    text = wrapped(cells.bar_label, max(area.height, 0.6))
-    beside = left + _BAR + _TICK_ROOM + ticks
-    middle = area.bottom + area.height / 2
-    _write(figure, layout, text, beside, middle, rotation=90, ha="left", va="center", multialignment="center")

@@ -165,8 +165,8 @@ def draw_map(ax: Axes, values: Array, limit: float, cmap: Colormap) -> None:
 
 
 def draw_overlay(ax: Axes, grey: Array, values: Array, limit: float, cmap: Colormap, alpha: float) -> None:
-    """Draw relevance (h, w) over an image (H, W) in grey."""
-    draw_image(ax, grey)
+    """Draw relevance (h, w) over an image (H, W) in grey, which is paled: strong blue and red are dark."""
+    draw_image(ax, 0.35 + 0.65 * grey)
     bad = ~np.isfinite(values)
     strength = np.clip(np.where(bad, 0, values) / limit, -1, 1)
     # Colour tells the sign, opacity the magnitude: pale colours would only veil the image.

@@ -111,7 +111,7 @@ class _Panel:
         self, ax: Axes, explanation: Explanation, sample: int, texts: dict[str, Any], percentile: float | None
     ) -> None:
         heading = f"{self.name}: " if self.name else ""
-        heading += f"for {target_name(explanation, sample, texts['labels'])}"
+        heading += f"explained: {target_name(explanation, sample, texts['labels'])}"
         values = self.relevance[sample].detach()
         cmap, names = texts["cmap"], texts["names"]
         if names is not None and len(names) and not isinstance(names[0], str):

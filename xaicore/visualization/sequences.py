@@ -110,7 +110,8 @@ def series(
     if values is None:
         finite = np.where(np.isfinite(line), line, np.nan)
         for sign, colour in ((1, paint(0.875)), (-1, paint(0.125))):
-            ax.fill_between(steps, np.clip(sign * finite, 0, None) * sign, color=colour, linewidth=0, alpha=0.6)
+            where = sign * np.nan_to_num(finite) >= 0
+            ax.fill_between(steps, finite, where=where, interpolate=True, color=colour, linewidth=0, alpha=0.6)
         ax.plot(steps, finite, color="black", linewidth=0.7, marker="." if len(line) < 3 else "")
         ax.axhline(0, color="black", linewidth=0.4)
         ax.set_ylim(-1.05 * limit, 1.05 * limit)

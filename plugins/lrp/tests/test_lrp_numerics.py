@@ -31,7 +31,9 @@ def test_half_precision_stays_finite_and_near_single_precision(method: str, dtyp
 @pytest.mark.parametrize("method", METHODS)
 def test_an_image_of_zeros_gives_finite_relevance(method: str, dtype: torch.dtype) -> None:
     model = networks.build("plain", bias=False, dtype=dtype)
-    explanation = xaicore.explain(model, torch.zeros(2, 2, 8, 8, dtype=dtype), method=method, target=0, **METHODS[method])
+    explanation = xaicore.explain(
+        model, torch.zeros(2, 2, 8, 8, dtype=dtype), method=method, target=0, **METHODS[method]
+    )
     assert explanation.relevance.isfinite().all()
 
 

@@ -24,9 +24,7 @@ RULES = {
     **{
         f"epsilon, {mode}": (Epsilon(0.3, mode), functools.partial(oracle.epsilon, epsilon=0.3), mode) for mode in MODES
     },
-    **{
-        f"gamma, {mode}": (Gamma(0.7, bias=mode), functools.partial(oracle.gamma, gamma=0.7), mode) for mode in MODES
-    },
+    **{f"gamma, {mode}": (Gamma(0.7, bias=mode), functools.partial(oracle.gamma, gamma=0.7), mode) for mode in MODES},
     **{
         f"alpha-beta, {mode}": (AlphaBeta(3, 2, mode), functools.partial(oracle.alpha_beta, alpha=3, beta=2), mode)
         for mode in MODES
@@ -68,7 +66,7 @@ def test_rule_equals_its_equation_and_accounts_for_every_output(
     torch.testing.assert_close(plain.relevance, expected.relevance, rtol=1e-8, atol=1e-10)
     torch.testing.assert_close(with_ledger.relevance, expected.relevance, rtol=1e-8, atol=1e-10)
     (row,) = [r for r in with_ledger.diagnostics.ledger if r["kind"] in ("convolution", "linear", "batch_norm")]
-    scale = expected.outputs.abs().sum()
+    scale = expected.outputs.abs().sum().item()
     assert row["relevance_in"] == pytest.approx(expected.outputs.sum().item(), abs=1e-9 * scale)
     assert row["bias"] == pytest.approx(expected.bias.sum().item(), abs=1e-8 * scale)
     assert row["stabilizer"] == pytest.approx(expected.stabilizer.sum().item(), abs=1e-8 * scale)

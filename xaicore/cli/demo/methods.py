@@ -31,29 +31,32 @@ class Run:
 def run_methods(model: nn.Module, images: Tensor, target: list[int]) -> Iterator[Run]:
     """Explain the digits with one method after the other; one that fails does not stop the others."""
     for spec in xaicore.methods():
-        started = time.perf_counter()
         try:
-            analyzer = xaicore.create_analyzer(spec.name, model, **_parameters(spec))
+            asked = _asked(spec)
+            unknown = [name for name, required in asked.items() if required and name not in _KNOWN]
+            if unknown:
+                yield Run(spec, None, reason=f"needs a choice of yours: {', '.join(unknown)}")
+                continue
+            known = {name: _KNOWN[name] for name in asked if name in _KNOWN}
+            analyzer = xaicore.create_analyzer(spec.name, model, **known)
+            started = time.perf_counter()
             found: Any = analyzer.analyze(images, target)
-        except (XaicoreError, _Unanswered) as error:
+        except XaicoreError as error:
             yield Run(spec, None, reason=str(error))
             continue
+        seconds = time.perf_counter() - started
         if isinstance(found, xaicore.Explanation):
-            yield Run(spec, found, time.perf_counter() - started)
+            yield Run(spec, found, seconds)
         else:
             yield Run(spec, None, reason=f"gives a {type(found).__name__}, not an explanation of a digit")
 
 
-class _Unanswered(Exception):
-    """A method asks for a parameter that only a user can choose."""
-
-
-def _parameters(spec: MethodSpec) -> dict[str, float]:
-    """Return what a method cannot do without."""
-    asked = inspect.signature(resolve(spec.target)).parameters.values()
+def _asked(spec: MethodSpec) -> dict[str, bool]:
+    """Return the parameters that the method leaves to the user, and for each whether it must be given."""
+    parameters = dict(inspect.signature(resolve(spec.target)).parameters)
+    parameters.pop("model", None)
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    required = [each.name for each in asked if each.default is each.empty and each.kind not in variadic]
-    unknown = [name for name in required if name != "model" and name not in _KNOWN]
-    if unknown:
-        raise _Unanswered(f"needs a choice of yours: {', '.join(unknown)}")
-    return {name: _KNOWN[name] for name in required if name != "model"}
+    open_ones = [
+        each for each in parameters.values() if each.default in (each.empty, None) and each.kind not in variadic
+    ]
+    return {each.name: each.default is each.empty for each in open_ones}

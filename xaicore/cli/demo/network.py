@@ -24,4 +24,5 @@ class DigitNet(nn.Module):
         x = F.relu(x + self.inner_norm(self.inner(x)))
         x = F.max_pool2d(x, 2)
         x = F.max_pool2d(F.relu(self.widen(x)), 2)
-        return self.head(torch.flatten(x, 1))
+        logits: Tensor = self.head(torch.flatten(x, 1))
+        return logits

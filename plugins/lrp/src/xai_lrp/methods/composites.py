@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any, Self
+
 from torch import Tensor, nn
 
 from xai_lrp import rules
 from xai_lrp.methods.assembly import by_kind
 from xaicore.analyzers import PropagationAnalyzer
+from xaicore.errors import ParameterError
 from xaicore.graph import first_on_path
 from xaicore.propagation import Composite
 
@@ -32,6 +35,7 @@ class ZBox(PropagationAnalyzer):
         super().__init__(model)
         self.low = low
         self.high = high
+        self.composite()  # refuses what the rules refuse
 
     def composite(self) -> Composite:
         """Z-box first, z-plus after; the epsilon rule in batch norms that stand alone."""
@@ -52,6 +56,7 @@ class EpsilonPlus(PropagationAnalyzer):
     def __init__(self, model: nn.Module, *, epsilon: float = 1e-6) -> None:
         super().__init__(model)
         self.epsilon = epsilon
+        self.composite()  # refuses what the rules refuse
 
     def composite(self) -> Composite:
         """Z-plus and epsilon; the epsilon rule in batch norms that stand alone."""
@@ -89,6 +94,7 @@ class EpsilonGammaBox(PropagationAnalyzer):
         self.high = high
         self.epsilon = epsilon
         self.gamma = gamma
+        self.composite()  # refuses what the rules refuse
 
     def composite(self) -> Composite:
         """Z-box, gamma and epsilon; the epsilon rule in batch norms that stand alone."""
@@ -110,6 +116,7 @@ class EpsilonAlpha2Beta1(PropagationAnalyzer):
     def __init__(self, model: nn.Module, *, epsilon: float = 1e-6) -> None:
         super().__init__(model)
         self.epsilon = epsilon
+        self.composite()  # refuses what the rules refuse
 
     def composite(self) -> Composite:
         """Alpha2-beta1 and epsilon; the epsilon rule in batch norms that stand alone."""
@@ -129,4 +136,29 @@ class UserComposite(PropagationAnalyzer):
 
     def __init__(self, model: nn.Module, *, composite: Composite) -> None:
         super().__init__(model)
-        self.composite = composite
+        if not isinstance(composite, Composite) or composite.family != "relevance":
+            raise ParameterError(
+                f"composite is {composite!r}; it must be an xaicore.Composite of the relevance family, such as "
+                "Composite([(kind(Kind.CONVOLUTION), Gamma(0.25)), (kind(Kind.LINEAR), Epsilon(0.25))])."
+            )
+        self._composite = composite
+
+    def composite(self) -> Composite:
+        """The composite that was given."""
+        return self._composite
+
+    # The parameter has the name of the method above, which is why it is stored and read in a way of its own.
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The model and the composite."""
+        return {"model": self.model, "composite": self._composite}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change the composite."""
+        self.check_parameter_names([name for name in params if name != "model"])
+        renewed = type(self)(**(self.get_params() | params))
+        self.model, self._composite = renewed.model, renewed._composite
+        return self
+
+    def __repr__(self) -> str:
+        return f"UserComposite({type(self.model).__name__}, composite={self._composite!r})"

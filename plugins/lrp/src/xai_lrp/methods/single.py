@@ -25,6 +25,7 @@ class Zero(PropagationAnalyzer):
     def __init__(self, model: nn.Module, *, bias: str = "absorb") -> None:
         super().__init__(model)
         self.bias = bias
+        self.composite()  # refuses what the rules refuse
 
     def composite(self) -> Composite:
         """One rule for every linear layer."""
@@ -54,6 +55,7 @@ class Epsilon(PropagationAnalyzer):
         self.epsilon = epsilon
         self.bias = bias
         self.epsilon_relative = epsilon_relative
+        self.composite()  # refuses what the rules refuse
 
     def composite(self) -> Composite:
         """One rule for every linear layer."""
@@ -81,6 +83,7 @@ class Gamma(PropagationAnalyzer):
         self.gamma = gamma
         self.epsilon = epsilon
         self.bias = bias
+        self.composite()  # refuses what the rules refuse
 
     def composite(self) -> Composite:
         """One rule for every linear layer; the epsilon rule in batch norms that stand alone."""
@@ -107,6 +110,7 @@ class AlphaBeta(PropagationAnalyzer):
         self.alpha = alpha
         self.beta = beta
         self.bias = bias
+        self.composite()  # refuses what the rules refuse
 
     def composite(self) -> Composite:
         """One rule for every linear layer; the epsilon rule in batch norms that stand alone."""
@@ -127,6 +131,7 @@ class Alpha1Beta0(PropagationAnalyzer):
     def __init__(self, model: nn.Module, *, bias: str = "absorb") -> None:
         super().__init__(model)
         self.bias = bias
+        self.composite()  # refuses what the rules refuse
 
     def composite(self) -> Composite:
         """One rule for every linear layer; the epsilon rule in batch norms that stand alone."""
@@ -147,6 +152,7 @@ class Alpha2Beta1(PropagationAnalyzer):
     def __init__(self, model: nn.Module, *, bias: str = "absorb") -> None:
         super().__init__(model)
         self.bias = bias
+        self.composite()  # refuses what the rules refuse
 
     def composite(self) -> Composite:
         """One rule for every linear layer; the epsilon rule in batch norms that stand alone."""
@@ -167,6 +173,7 @@ class ZPlus(PropagationAnalyzer):
     def __init__(self, model: nn.Module, *, bias: str = "absorb") -> None:
         super().__init__(model)
         self.bias = bias
+        self.composite()  # refuses what the rules refuse
 
     def composite(self) -> Composite:
         """One rule for every linear layer; the epsilon rule in batch norms that stand alone."""
@@ -178,9 +185,6 @@ class Flat(PropagationAnalyzer):
 
     family = "relevance"
 
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__(model)
-
     def composite(self) -> Composite:
         """One rule for every linear layer; batch norms that stand alone hand relevance on."""
         return uniform("lrp.flat", rules.Flat(), norm=pass_through)
@@ -190,9 +194,6 @@ class WSquare(PropagationAnalyzer):
     """LRP-w-square in every linear layer: in proportion to squared weights (Montavon et al. 2017, eq. 12)."""
 
     family = "relevance"
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__(model)
 
     def composite(self) -> Composite:
         """One rule for every linear layer; batch norms that stand alone hand relevance on."""
