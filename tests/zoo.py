@@ -132,11 +132,20 @@ def _vision(name: str, size: int, *tags: str, **options: Any) -> Entry:
     return Entry(name, factory, size, tags=frozenset(tags))
 
 
+def _swin_v2() -> nn.Module:
+    torchvision = import_torchvision()
+    swin = torchvision.models.swin_transformer
+    return torchvision.models.SwinTransformer(
+        patch_size=[4, 4], embed_dim=24, depths=[2, 2], num_heads=[2, 4], window_size=[4, 4], num_classes=CLASSES,
+        stochastic_depth_prob=0.2, block=swin.SwinTransformerBlockV2, downsample_layer=swin.PatchMergingV2,
+    )  # fmt: skip
+
+
 def _max_vit() -> nn.Module:
     maxvit = import_torchvision().models.maxvit
     return maxvit.MaxVit(
-        input_size=(64, 64), stem_channels=8, partition_size=2, block_channels=[8, 16, 16, 16],
-        block_layers=[1, 1, 1, 1], head_dim=8, stochastic_depth_prob=0.2, num_classes=CLASSES,
+        input_size=(64, 64), stem_channels=8, partition_size=2, block_channels=[8, 16],
+        block_layers=[1, 1], head_dim=8, stochastic_depth_prob=0.2, num_classes=CLASSES,
     )  # fmt: skip
 
 
@@ -177,7 +186,7 @@ ENTRIES: tuple[Entry, ...] = (
     _vision("mobilenet_v3_small", 32),
     _vision("convnext_tiny", 32),
     _vision("swin_t", 64),
-    _vision("swin_v2_t", 64),
+    Entry("swin_v2", _swin_v2, 64),
     _vision("vit_b_16", 32, image_size=32),
     Entry("maxvit", _max_vit, 64),
     Entry("transformers_vit", _transformer("ViTForImageClassification", "ViTConfig", image_size=32, patch_size=8,

@@ -23,14 +23,14 @@ API_VERSION = "0.1"
 """Version of the interface between core and plugins; `xaicore.plugins.compatibility` says what it means."""
 
 if TYPE_CHECKING:
-    from xaicore.analyzers import Analyzer, compare, create_analyzer, explain
+    from xaicore.analyzers import Analyzer, Contrast, compare, create_analyzer, explain
     from xaicore.explanation import Diagnostics, Explanation, load_explanation
     from xaicore.graph import Graph, Kind, Layer, depth, first_on_path, kind, last, named, trace, under
     from xaicore.plugins import find_method, methods
     from xaicore.propagation import Composite
 
 _HOMES = {
-    "xaicore.analyzers": ("Analyzer", "compare", "create_analyzer", "explain"),
+    "xaicore.analyzers": ("Analyzer", "Contrast", "compare", "create_analyzer", "explain"),
     "xaicore.explanation": ("Diagnostics", "Explanation", "load_explanation"),
     "xaicore.graph": (
         "Graph", "Kind", "Layer", "depth", "first_on_path", "kind", "last", "named", "trace", "under",
@@ -45,6 +45,7 @@ __all__ = [
     "API_VERSION",
     "Analyzer",
     "Composite",
+    "Contrast",
     "Diagnostics",
     "Explanation",
     "Graph",

@@ -155,9 +155,9 @@ def test_info_shows_signature_parameters_sources_and_provider(painted: Any) -> N
         "paint.brush(model, width, height=2.5, colour='red', shared=None, odd='(1, 2)')",
         "  package:   paint-pkg 3.1",
         "  aliases:   Pinsel",
-        "  width (required)",
-        "      float Size of the brush, in pixels.",
-        "  height (default 2.5)",
+        "  width: float (required)",
+        "      Size of the brush, in pixels.",
+        "  height: float (default 2.5)",
         "  odd (default '(1, 2)')",
         "      not documented",
         "  Rembrandt 1642",
@@ -171,8 +171,14 @@ def test_info_writes_json(painted: Any) -> None:
     assert record["sources"] == ["Rembrandt 1642"]
     parameters = {parameter["name"]: parameter for parameter in record["parameters"]}
     assert list(parameters) == ["width", "height", "colour", "shared", "odd"]
-    assert parameters["colour"] == {"name": "colour", "required": False, "default": "red", "meaning": "its name"}
-    assert parameters["shared"]["meaning"] == "str Common to all."
+    assert parameters["colour"] == {
+        "name": "colour",
+        "required": False,
+        "default": "red",
+        "type": "",
+        "meaning": "its name",
+    }
+    assert (parameters["shared"]["type"], parameters["shared"]["meaning"]) == ("str", "Common to all.")
     assert parameters["width"]["required"]
 
 
@@ -228,11 +234,11 @@ def test_parameters_are_read_from_the_class_and_its_bases() -> None:
     scope: dict[str, Any] = {}
     exec(METHOD_CLASS, scope)
     assert documented_parameters(scope["Paint"]) == {
-        "shared": "str Common to all.",
-        "model": "torch.nn.Module The model.",
-        "width": "float Size of the brush, in pixels.",
-        "height": "float Size of the brush, in pixels.",
-        "colour": "its name",
+        "shared": ("str", "Common to all."),
+        "model": ("torch.nn.Module", "The model."),
+        "width": ("float", "Size of the brush, in pixels."),
+        "height": ("float", "Size of the brush, in pixels."),
+        "colour": ("", "its name"),
     }
 
 

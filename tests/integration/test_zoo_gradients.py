@@ -72,7 +72,7 @@ def test_gradient_of_a_token_model_is_autograds_at_the_embedding(name: str) -> N
     assert float((saliency - gradient.sum(-1)).abs().max() / gradient.abs().sum(-1).max()) < TOLERANCE
 
 
-@pytest.mark.parametrize("name", ["resnet18", "swin_t", "bert", "gpt2_language", "llama"])
+@pytest.mark.parametrize("name", ["resnet18", "transformers_vit", "bert", "gpt2_language", "llama"])
 def test_trace_reads_as_a_table_of_the_users_modules(name: str) -> None:
     entry = zoo.BY_NAME[name]
     model, inputs = entry.build(), entry.inputs()

@@ -5,17 +5,22 @@ from __future__ import annotations
 import pytest
 import torch
 import zoo
-from torch import nn
+from torch import Tensor, nn
 
 import xaicore
 
 ACCOUNTED = 1e-4  # of the explained output
 
 
-@pytest.mark.parametrize("name", zoo.names("lrp"))
-def test_relevance_and_absorbed_shares_add_up_to_the_output(name: str) -> None:
-    entry = zoo.BY_NAME[name]
-    model, images = entry.build(torch.float64), entry.inputs(torch.float64)
+@pytest.fixture(scope="module", params=zoo.names("lrp"))
+def example(request: pytest.FixtureRequest) -> tuple[nn.Module, Tensor]:
+    """A model and its images; the tests share it, so that it is captured once."""
+    entry = zoo.BY_NAME[request.param]
+    return entry.build(torch.float64), entry.inputs(torch.float64)
+
+
+def test_relevance_and_absorbed_shares_add_up_to_the_output(example: tuple[nn.Module, Tensor]) -> None:
+    model, images = example
 
     explanation = xaicore.explain(model, images, method="lrp.zero", ledger=True)
 
@@ -30,17 +35,16 @@ def test_relevance_and_absorbed_shares_add_up_to_the_output(name: str) -> None:
     assert diagnostics.non_finite == 0
 
 
-@pytest.mark.parametrize("name", zoo.names("lrp"))
-def test_each_layer_passes_on_what_it_does_not_absorb(name: str) -> None:
-    entry = zoo.BY_NAME[name]
-    model, images = entry.build(torch.float64), entry.inputs(torch.float64)
-
-    ledger = xaicore.explain(model, images, method="lrp.epsilon_plus", ledger=True).diagnostics.ledger
-
+@pytest.mark.parametrize("method", ["lrp.zero", "lrp.epsilon_plus"])
+def test_each_layer_passes_on_what_it_does_not_absorb(example: tuple[nn.Module, Tensor], method: str) -> None:
+    model, images = example
+    ledger = xaicore.explain(model, images, method=method, ledger=True).diagnostics.ledger
     assert len(ledger) > 10
     for row in ledger:
         gap = row["relevance_in"] - row["relevance_out"] - row["bias"] - row["stabilizer"]
-        assert abs(gap) <= 1e-9 * max(1.0, abs(row["relevance_in"])), row
+        size = max(abs(row[column]) for column in ("relevance_in", "relevance_out", "bias", "stabilizer"))
+        assert abs(gap) <= 1e-9 * max(1.0, size), row
+        assert row["unaccounted"] == pytest.approx(gap, abs=1e-9 * max(1.0, size))
 
 
 def _without_biases(model: nn.Module) -> nn.Module:

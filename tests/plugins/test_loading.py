@@ -101,6 +101,13 @@ def test_unreadable_entry_points_are_reported(site: Any) -> None:
     assert methods_of("good", registry) == ["good.one"]
 
 
+def test_a_plugin_without_metadata_still_loads(site: Any) -> None:
+    site.install("good-pkg", "good", GOOD)
+    (site.folder / "good_pkg-1.0.dist-info" / "METADATA").unlink()
+    found = info("good")
+    assert (found.status, found.label) == (Status.OK, "unknown unknown")
+
+
 def test_keyboard_interrupt_is_never_caught(site: Any) -> None:
     site.install("bad-pkg", "bad", "raise KeyboardInterrupt")
     with pytest.raises(KeyboardInterrupt):

@@ -13,7 +13,7 @@ from xaicore.errors import ParameterError
 from xaicore.explanation import Explanation
 from xaicore.plugins import find_method, resolve
 
-_ANALYZE_OPTIONS = ("output", "layer", "record", "filter", "ledger", "batch_size", "progress", "create_graph")
+_ANALYZE_OPTIONS = frozenset("output layer record filter ledger batch_size progress create_graph fallback".split())
 
 
 def create_analyzer(method: str, model: Any, **params: Any) -> Analyzer:
@@ -90,9 +90,7 @@ def compare(
     return _by_name([(analyzer.method, found[id(analyzer)]) for analyzer in analyzers])
 
 
-def _analyzers(
-    model: Any, methods: Sequence[str | Analyzer] | Mapping[str, Mapping[str, Any]]
-) -> list[Analyzer]:
+def _analyzers(model: Any, methods: Sequence[str | Analyzer] | Mapping[str, Mapping[str, Any]]) -> list[Analyzer]:
     if isinstance(methods, str):
         methods = [methods]
     if isinstance(methods, Mapping):

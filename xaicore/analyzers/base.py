@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from abc import ABC, abstractmethod
+from abc import ABC
+from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 from torch import nn
@@ -30,9 +31,9 @@ class Analyzer(ABC):
     def __init__(self, model: Any) -> None:
         self.model = model
 
-    @abstractmethod
-    def analyze(self, inputs: Any, target: Any = None, **options: Any) -> Explanation:
-        """Explain the model's output for these inputs."""
+    # Each family has options of its own, so that only the two first arguments are common to all.
+    analyze: Callable[..., Explanation]
+    """``analyze(inputs, target=None, **options)`` explains the model's output for these inputs."""
 
     def fit(self, data: Any = None) -> Self:
         """Learn what the method needs from data; most methods need nothing."""

@@ -46,9 +46,9 @@ class PropagationAnalyzer(Analyzer):
         prepared = Engine().prepare(inputs, check_is_module(self.model))
         return self.composite().graph_of(trace(self.model, *prepared.args, **prepared.kwargs))
 
-    def match(self, inputs: Any, *, strict: bool = True) -> Matching:
+    def match(self, inputs: Any, *, strict: bool = True, fallback: str | None = None) -> Matching:
         """Which mapping handles which layer of the model, for inputs like these; nothing is propagated."""
-        return self.composite().match(self.graph(inputs), strict=strict)
+        return self.composite().with_fallback(fallback).match(self.graph(inputs), strict=strict)
 
     def analyze(
         self,
@@ -58,11 +58,12 @@ class PropagationAnalyzer(Analyzer):
         output: str | int | None = None,
         layer: str | None = None,
         record: Sequence[str] = (),
-        filter: Mapping[str, Any] | None = None,  # noqa: A002
+        filter: Mapping[str, Any] | None = None,
         ledger: bool = False,
         batch_size: int | None = None,
         progress: bool | None = None,
         create_graph: bool = False,
+        fallback: str | None = None,
     ) -> Explanation:
         """Explain the model's output for these inputs.
 
@@ -92,6 +93,10 @@ class PropagationAnalyzer(Analyzer):
             A progress bar. Default: where there are several batches and a terminal.
         create_graph : bool
             Return an explanation that can be differentiated with respect to inputs and parameters.
+        fallback : {None, 'gradient'}
+            What becomes of layers that a relevance method has no mapping for. Default: an error that names them.
+            ``'gradient'``: they are passed by the vector-Jacobian product, which does not conserve relevance; the
+            diagnostics name them.
 
         Returns
         -------
@@ -103,7 +108,7 @@ class PropagationAnalyzer(Analyzer):
         ------
         CaptureError, InputError, TargetError, LayerError, MatchError
         """
-        choices = Options(output, layer, record, filter, ledger, create_graph)
+        choices = Options(output, layer, record, filter, ledger, create_graph, fallback)
         engine = Engine(batch_size, progress)
         return explain_jointly(check_is_module(self.model), inputs, [Job(self, target)], choices, engine)[0]
 

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
-_ENTRY = re.compile(r"(?P<names>\w+(?:\s*,\s*\w+)*)\s*(?::\s*(?P<type>.*))?")
+_ENTRY = re.compile(r"(?P<names>\w+(?:\s*,\s*\w+)*)\s*(?::\s*(?P<head>.*))?")
 
 
-def documented_parameters(cls: type) -> dict[str, str]:
-    """Return what the docstrings of a class and its bases say about each parameter, on one line each.
+class Documented(NamedTuple):
+    """What a docstring says about one parameter, each on one line."""
+
+    type: str
+    meaning: str
+
+
+def documented_parameters(cls: type) -> dict[str, Documented]:
+    """Return what the docstrings of a class and its bases say about each parameter.
 
     The class itself has the last word on a parameter that a base documents too.
     """
-    meanings: dict[str, str] = {}
-    for base in reversed(cls.__mro__):
-        for documented in (base.__dict__.get("__doc__"), getattr(base.__dict__.get("__init__"), "__doc__", None)):
-            if base is not object and isinstance(documented, str):
-                meanings.update(_entries(_section(inspect.cleandoc(documented), "Parameters")))
-    return meanings
+    documented: dict[str, Documented] = {}
+    for base in reversed(cls.__mro__[:-1]):  # the last is object
+        for text in (base.__dict__.get("__doc__"), getattr(base.__dict__.get("__init__"), "__doc__", None)):
+            if isinstance(text, str):
+                documented.update(_entries(_section(inspect.cleandoc(text), "Parameters")))
+    return documented
 
 
 def _section(text: str, title: str) -> list[str]:
@@ -37,16 +46,16 @@ def _is_underline(line: str) -> bool:
     return len(line.strip()) >= 3 and set(line.strip()) == {"-"}
 
 
-def _entries(lines: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield name and meaning. Text after the colon counts: "epsilon : float", or "epsilon : added to ..."."""
-    names: list[str] = []
-    words: list[str] = []
-    for line in [*lines, "end"]:
-        if not line[:1].isspace() and line.strip():
-            for name in names:
-                yield name, " ".join(words)
-            match = _ENTRY.fullmatch(line.strip())
-            names = re.split(r"\s*,\s*", match["names"]) if match else []
-            words = [match["type"]] if match and match["type"] else []
-        else:
-            words.extend(line.split())
+def _entries(lines: list[str]) -> Iterator[tuple[str, Documented]]:
+    """Yield each name with its type and meaning: "epsilon : float" over indented lines.
+
+    An entry without indented lines has its meaning behind the colon: "epsilon : added to the output".
+    """
+    for start, line in enumerate(lines):
+        match = _ENTRY.fullmatch(line.rstrip())  # anchored, so that an indented line is no entry
+        if match:
+            indented = itertools.takewhile(lambda below: not below.strip() or below[:1].isspace(), lines[start + 1 :])
+            meaning = " ".join(" ".join(indented).split())
+            head = match["head"] or ""
+            for name in re.split(r"\s*,\s*", match["names"]):
+                yield name, Documented(head, meaning) if meaning else Documented("", head)

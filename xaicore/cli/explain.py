@@ -39,6 +39,7 @@ _CLASSES_SHOWN = 3
     "--out", "-o", "folder", type=click.Path(path_type=Path), default="explanations", show_default=True,
     help="Folder to write to; made where it is missing.",
 )  # fmt: skip
+@click.option("--ledger", is_flag=True, help="Keep account of each layer: what biases and stabilizers absorbed.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 def command(
     model: str,
@@ -54,6 +55,7 @@ def command(
     layer: str | None,
     batch_size: int | None,
     folder: Path,
+    ledger: bool,
     as_json: bool,
 ) -> None:
     """Explain what MODEL makes of each INPUT.
@@ -68,7 +70,9 @@ def command(
     folder = _made(folder)
     if loaded.warning:
         click.echo(f"WARNING: {loaded.warning}", err=True)
-    explanation = analyzer.analyze(samples.inputs, target, output=output, layer=layer, batch_size=batch_size)
+    explanation = analyzer.analyze(
+        samples.inputs, target, output=output, layer=layer, batch_size=batch_size, ledger=ledger
+    )
     records = [_record(explanation[number], name) for number, name in enumerate(samples.names)]
     for number, record in enumerate(records):
         record["files"] = _write(explanation[number], samples, number, folder)
@@ -90,7 +94,9 @@ def _write(explanation: Explanation, samples: Samples, number: int, folder: Path
     stem = folder / samples.names[number]
     data, figure = stem.with_name(f"{stem.name}.safetensors"), stem.with_name(f"{stem.name}.png")
     explanation.save(data)
-    explanation.plot().savefig(figure)
+    pixels = samples.images
+    shown = {"mean": pixels.mean, "std": pixels.std} if pixels and explanation.layer is None else {}
+    explanation.plot(**shown).savefig(figure)
     return [str(data), str(figure)]
 
 
@@ -134,6 +140,7 @@ def _report(model: str, explanation: Explanation, records: list[dict[str, Any]])
         "samples": records,
         "notes": explanation.diagnostics.notes,
         "warnings": explanation.diagnostics.warnings(),
+        "ledger": explanation.diagnostics.ledger,
     }
 
 

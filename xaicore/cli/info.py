@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from xaicore.cli.docstring import documented_parameters
+from xaicore.cli.docstring import Documented, documented_parameters
 from xaicore.cli.table import echo_json
 from xaicore.errors import PluginLoadError
 from xaicore.plugins import MethodSpec, PluginInfo, plugin_registry, resolve
@@ -29,18 +29,18 @@ def command(method: str, as_json: bool) -> None:
 
 
 def _parameters(spec: MethodSpec) -> list[dict[str, Any]]:
-    """Return name, default and meaning of each parameter of a method's class but the model."""
+    """Return name, default, type and meaning of each parameter of a method's class but the model."""
     cls = resolve(spec.target)
     if not isinstance(cls, type):
         raise PluginLoadError(f"The method {spec.name!r} is at {spec.target!r}, which is {cls!r} and no class.")
-    meanings = documented_parameters(cls)
+    documented = documented_parameters(cls)
     found = inspect.signature(cls).parameters.values()
     return [
         {
             "name": parameter.name,
             "required": parameter.default is parameter.empty,
             "default": None if parameter.default is parameter.empty else _plain(parameter.default),
-            "meaning": meanings.get(parameter.name, ""),
+            **documented.get(parameter.name, Documented("", ""))._asdict(),
         }
         for parameter in found
         if parameter.name != "model" and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
@@ -87,7 +87,8 @@ def _page(spec: MethodSpec, provider: PluginInfo, parameters: list[dict[str, Any
         lines += ["", "Parameters"]
     for parameter in parameters:
         default = "required" if parameter["required"] else f"default {parameter['default']!r}"
-        lines += [f"  {parameter['name']} ({default})", *_wrapped(parameter["meaning"] or "not documented")]
+        kind = f": {parameter['type']}" if parameter["type"] else ""
+        lines += [f"  {parameter['name']}{kind} ({default})", *_wrapped(parameter["meaning"] or "not documented")]
     if spec.sources:
         lines += ["", "Sources", *(f"  {source}" for source in spec.sources)]
     return "\n".join(lines)

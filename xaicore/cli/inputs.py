@@ -35,10 +35,13 @@ class Samples:
         What the model takes: a tensor (samples, ...), or a tuple or dict where it takes several.
     names
         One a sample, unique, fit for a file name.
+    images
+        How pixels became inputs, where all files are images.
     """
 
     inputs: Any
     names: list[str]
+    images: ImageOptions | None = None
 
 
 def load_inputs(paths: Sequence[Path], images: ImageOptions) -> Samples:
@@ -51,8 +54,9 @@ def load_inputs(paths: Sequence[Path], images: ImageOptions) -> Samples:
     """
     files = [file for path in paths for file in _files(path)]
     contents = [_read(file, images) for file in files]
+    pixels = images if all(file.suffix.lower() in IMAGE_SUFFIXES for file in files) else None
     if len(files) == 1:
-        return Samples(contents[0], _names(files[0], _length(contents[0])))
+        return Samples(contents[0], _names(files[0], _length(contents[0])), pixels)
     tensors: list[Tensor] = []
     for file, content in zip(files, contents, strict=True):
         if not isinstance(content, Tensor):
@@ -65,7 +69,7 @@ def load_inputs(paths: Sequence[Path], images: ImageOptions) -> Samples:
             )
         tensors.append(content)
     names = [name for file, tensor in zip(files, tensors, strict=True) for name in _names(file, len(tensor))]
-    return Samples(torch.cat(tensors), _unique(names))
+    return Samples(torch.cat(tensors), _unique(names), pixels)
 
 
 def _files(path: Path) -> list[Path]:

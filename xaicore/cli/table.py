@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,4 +18,6 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def echo_json(value: Any) -> None:
     """Write a value as JSON to standard output, for scripts."""
+    import json
+
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
@@ -16,6 +13,7 @@ from torch import Tensor
 
 from xaicore.errors import InputError, nearest
 from xaicore.explanation.diagnostics import Diagnostics, count_non_finite
+from xaicore.explanation.notebooks import as_html, as_png
 from xaicore.explanation.plain import plain, plain_index
 from xaicore.explanation.pooling import Over, pool
 from xaicore.plugins.importing import resolve
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 
 Tensors = Tensor | Mapping[str, Tensor]
 _TARGET_KEYS = ("kind", "labels", "index", "values")
-_SAMPLES_IN_A_NOTEBOOK = 8
 
 
 @dataclass(eq=False, repr=False)
@@ -216,19 +213,10 @@ class Explanation:
         return concat(parts)
 
     def _repr_png_(self) -> bytes:
-        buffer = io.BytesIO()
-        self.plot(limit=_SAMPLES_IN_A_NOTEBOOK).savefig(buffer, format="png", dpi=150)
-        return buffer.getvalue()
+        return as_png(self)
 
     def _repr_html_(self) -> str:
-        picture = base64.b64encode(self._repr_png_()).decode("ascii")
-        warnings = "".join(f"<p><b>Warning:</b> {html.escape(text)}</p>" for text in self.diagnostics.warnings())
-        alternative = html.escape(repr(self), quote=True)
-        return (
-            f'<div><img src="data:image/png;base64,{picture}" alt="{alternative}" style="max-width:100%">'
-            f"{warnings}<details><summary>Diagnostics</summary>"
-            f"<pre>{html.escape(self.diagnostics.summary())}</pre></details></div>"
-        )
+        return as_html(self)
 
     def _with_tensors(self, change: Callable[[Tensor], Tensor]) -> Explanation:
         checks = self.diagnostics

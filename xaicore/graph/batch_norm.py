@@ -90,7 +90,11 @@ class _Folding:
         x: Ref = layer.arguments["input"]
         map_of_shift = _LinearPart(layer, tuple(x.info.shape[2:]))
         layer.arguments["weight"] = self._constant(
-            f"{layer.name}.scaled_weight", _ScaledChannels(layer, outputs=False), weight.info, weight=weight, scale=scale
+            f"{layer.name}.scaled_weight",
+            _ScaledChannels(layer, outputs=False),
+            weight.info,
+            weight=weight,
+            scale=scale,
         )
         bias = self._constant(
             f"{layer.name}.shifted_bias", map_of_shift, shift.info,
@@ -113,12 +117,12 @@ class WithBiasMap:
 
     op: Callable[..., Tensor]
 
-    def __call__(self, input: Tensor, weight: Tensor, bias: Tensor, *options: Any) -> Tensor:  # noqa: A002
+    def __call__(self, input: Tensor, weight: Tensor, bias: Tensor, *options: Any) -> Tensor:
         result = self.op(input, weight, None, *options)
         return result + bias
 
 
-def scale_shift(input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:  # noqa: A002
+def scale_shift(input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """``weight * input + bias`` for each channel (dimension 1)."""
     shape = (1, -1) + (1,) * (input.ndim - 2)
     return torch.addcmul(bias.view(shape), input, weight.view(shape))
@@ -149,9 +153,10 @@ class _ScaledChannels:
 
     def __call__(self, weight: Tensor, scale: Tensor) -> Tensor:
         if self.along_first:
-            return weight * scale.view(-1, *[1] * (weight.ndim - 1))
+            rows: Tensor = weight * scale.view(-1, *[1] * (weight.ndim - 1))
+            return rows
         by_group = weight.unflatten(0, (self.groups, -1)) * scale.view(self.groups, 1, -1, *[1] * (weight.ndim - 2))
-        return by_group.flatten(0, 1)
+        return torch.flatten(by_group, 0, 1)
 
 
 class _LinearPart:
@@ -172,7 +177,7 @@ class _LinearPart:
             return torch.nn.functional.linear(shift, weight, bias)
         image = shift.view(1, -1, *[1] * len(self.positions)).expand(1, -1, *self.positions)
         result: Tensor = self.op(image, weight, bias, *self.options)
-        return result[(0, slice(None), *[0] * len(self.positions))].clone() if self.uniform else result
+        return result.flatten(2)[0, :, 0].clone() if self.uniform else result
 
 
 def _is_transposed(layer: Layer) -> bool:

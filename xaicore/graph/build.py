@@ -67,7 +67,9 @@ class _Builder:
             self.leaf_inputs.append(layer)
         else:
             store = self.program.state_dict if spec.target in self.program.state_dict else self.program.constants
-            layer = _stored(without_prefix(spec.target or node.name), store[spec.target], spec.kind == InputKind.PARAMETER)
+            layer = _stored(
+                without_prefix(spec.target or node.name), store[spec.target], spec.kind == InputKind.PARAMETER
+            )
         self._keep(node, layer)
 
     def _add_attribute(self, node: fx.Node) -> None:
@@ -156,7 +158,6 @@ class _Builder:
 
 def _no_operation() -> None:
     raise AssertionError("inputs and parameters are given, not computed")
-
 
 
 def _stored(name: str, tensor: torch.Tensor, parameter: bool) -> Layer:

@@ -54,8 +54,12 @@ def kind(*kinds: Kind | str) -> Condition:
         wanted = frozenset(Kind(str(value).lower()) for value in kinds)
     except ValueError as error:
         unknown = str(error).split("'")[1]
-        raise ParameterError(f"'{unknown}' is not a kind of layer.{nearest(unknown, [k.value for k in Kind])}") from None
-    return Condition(lambda layer, graph: layer.kind in wanted, f"kind({', '.join(str(k.value) for k in kinds_of(kinds))})")
+        raise ParameterError(
+            f"'{unknown}' is not a kind of layer.{nearest(unknown, [k.value for k in Kind])}"
+        ) from None
+    return Condition(
+        lambda layer, graph: layer.kind in wanted, f"kind({', '.join(str(k.value) for k in kinds_of(kinds))})"
+    )
 
 
 def kinds_of(kinds: tuple[Kind | str, ...]) -> list[Kind]:

@@ -9,9 +9,7 @@ from xaicore.graph.graph import Graph
 from xaicore.graph.kinds import Kind
 from xaicore.graph.layer import Layer, Ref
 
-_NEVER_NEGATIVE = (
-    "relu relu6 sigmoid hardsigmoid softplus softmax _softmax _safe_softmax exp abs square"
-).split()
+_NEVER_NEGATIVE = ("relu relu6 sigmoid hardsigmoid softplus softmax _softmax _safe_softmax exp abs square").split()
 _KEEPS_SIGN = (Kind.MAX_POOL, Kind.AVERAGE_POOL, Kind.CONCAT, Kind.RESHAPE, Kind.REDUCTION, Kind.CAST)
 # im2col pads with zeros and bicubic interpolation overshoots; the others pick or average what is there.
 _SELECTS = "slice select index index_select split split_with_sizes chunk unbind narrow gather unfold diagonal".split()

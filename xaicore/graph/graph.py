@@ -25,8 +25,7 @@ Matched = TypeVar("Matched", covariant=True)
 class Matchable(Protocol[Matched]):
     """Anything that can be matched with a graph, such as a composite."""
 
-    def match(self, graph: Graph) -> Matched:  # noqa: D102
-        ...
+    def match(self, graph: Graph) -> Matched: ...
 
 
 class Graph:
@@ -268,9 +267,7 @@ class Graph:
             layer.arguments = {name: substitute(value, final) for name, value in layer.arguments.items()}
             layer.refresh()
         outputs = {name: final(ref) for name, ref in self.outputs.items()}
-        graph = Graph(
-            self.layers, self.inputs, outputs, leaf_inputs=self.leaf_inputs, notes=(*self.notes, *notes)
-        )
+        graph = Graph(self.layers, self.inputs, outputs, leaf_inputs=self.leaf_inputs, notes=(*self.notes, *notes))
         needed = {ref.layer for ref in outputs.values()} | set(self.inputs)
         for layer in reversed(self.layers):
             if layer in needed:

@@ -9,6 +9,7 @@ import torch
 from xaicore.graph.graph import Graph
 from xaicore.graph.kinds import Kind
 from xaicore.graph.layer import Layer, Ref, TensorInfo
+from xaicore.graph.sizes import Size, SizeExpression
 
 _INFERENCE_NO_OPS = "dropout feature_dropout alpha_dropout feature_alpha_dropout".split()
 _COPIES = "clone contiguous lift_fresh_copy alias positive".split()
@@ -125,7 +126,7 @@ def _with_explicit_padding(layer: Layer) -> list[Layer]:
     # torch.nn.functional.pad lists the last dimension first; the odd element goes to the far side.
     extra = [side for total in reversed(totals) for side in (0, total % 2)]
     spatial = zip(x.info.shape[-len(totals) :], totals, strict=True)
-    shape = (*x.info.shape[: -len(totals)], *(size + total % 2 for size, total in spatial))
+    shape = (*x.info.shape[: -len(totals)], *(_grown(size, total % 2) for size, total in spatial))
     padded = Layer(
         name=f"{layer.name}.padding",
         kind=Kind.PAD,
@@ -140,6 +141,10 @@ def _with_explicit_padding(layer: Layer) -> list[Layer]:
     arguments["input"] = padded.ref
     layer.refresh()
     return [padded]
+
+
+def _grown(size: Size, extra: int) -> Size:
+    return size + extra if isinstance(size, int) else SizeExpression(size.expression + extra)
 
 
 def _per_dimension(value: Any, dimensions: int) -> list[int]:
@@ -160,5 +165,3 @@ def without_softmax_head(graph: Graph) -> Graph:
             )
     graph.outputs.update(changes)
     return graph.replaced({}, notes)
-
-

@@ -69,7 +69,9 @@ def _inline(graph: fx.Graph, call: fx.Node, inner: fx.Graph, operands: list[Any]
                 result.meta.update(meta)
             results.append(result)
     for user in list(call.users):
-        user.replace_all_uses_with(results[user.args[1]])
+        position = user.args[1]
+        assert isinstance(position, int)
+        user.replace_all_uses_with(results[position])
         graph.erase_node(user)
     graph.erase_node(call)
 
@@ -94,8 +96,12 @@ def _make_functional(graph: fx.Graph) -> bool:
         if _functional_overload(write.target) is None or not isinstance(write.args[0], fx.Node):
             return False
         target = write.args[0]
-        names = [n for n in graph.nodes if n is not target and memory.get(n) is memory[target] and order[n] < order[write]]
-        if any(order[user] > order[write] for name in names for user in name.users if not _is_chain(name, target, writes)):
+        names = [
+            n for n in graph.nodes if n is not target and memory.get(n) is memory[target] and order[n] < order[write]
+        ]
+        if any(
+            order[user] > order[write] for name in names for user in name.users if not _is_chain(name, target, writes)
+        ):
             return False
     for write in writes:
         target = write.args[0]

@@ -70,11 +70,13 @@ def _candidates_of(distribution: Distribution) -> Iterator[Candidate]:
 
 
 def _identity(distribution: Distribution) -> tuple[str, str]:
-    """Return name and version, also where the metadata is damaged."""
-    try:
-        return distribution.name or "unknown", distribution.version or "unknown"
-    except Exception:
-        return "unknown", "unknown"
+    """Return name and version, "unknown" where the metadata is damaged.
+
+    Read here, because `distribution.name` imports the email package: a sixth of the time of `xaicore list`.
+    """
+    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+    headers = dict(re.findall(r"^(Name|Version):\s*(\S+)", text.partition("\n\n")[0], flags=re.MULTILINE))
+    return headers.get("Name", "unknown"), headers.get("Version", "unknown")
 
 
 @dataclass(frozen=True)

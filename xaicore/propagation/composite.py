@@ -62,13 +62,21 @@ class Composite:
         name: str = "",
     ) -> None:
         if family not in FAMILIES:
-            raise ParameterError(f"family={family!r}: choose 'relevance' or 'gradient'.{nearest(str(family), FAMILIES)}")
+            raise ParameterError(
+                f"family={family!r}: choose 'relevance' or 'gradient'.{nearest(str(family), FAMILIES)}"
+            )
         if fallback not in (None, "gradient"):
             raise ParameterError(f"fallback={fallback!r}: choose None (unmatched layers are an error) or 'gradient'")
         self.entries = tuple(_checked(number, entry) for number, entry in enumerate(entries))
         self.family = family
         self.fallback = fallback
         self.name = name
+
+    def with_fallback(self, fallback: str | None) -> Composite:
+        """The same composite with another fallback; None leaves it as it is."""
+        if fallback is None:
+            return self
+        return Composite(self.entries, self.family, fallback=fallback, name=self.name)
 
     def graph_of(self, graph: Graph) -> Graph:
         """The form of the graph this family works on: relevance rules see batch norm as part of linear layers."""
@@ -110,5 +118,3 @@ def _checked(number: int, entry: Any) -> tuple[Condition, BackwardMapping]:
             "(kind(Kind.LINEAR), rule), the rule an instance"
         )
     return entry[0], entry[1]
-
-

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from xaicore.graph import Kind, Layer
 
@@ -81,7 +81,7 @@ class ConvolutionForm(LinearForm):
         by_channel = bias is not None and bias.numel() == bias.shape[min(1, bias.ndim - 1)]
         vector = bias.reshape(-1) if bias is not None and by_channel else None
         batched = x.unsqueeze(0) if self._unbatched else x
-        y = torch.ops.aten.convolution.default(batched, weight, vector, *self._options)
+        y: Tensor = torch.ops.aten.convolution.default(batched, weight, vector, *self._options)
         y = y if bias is None or by_channel else y + bias
         return y.squeeze(0) if self._unbatched else y
 

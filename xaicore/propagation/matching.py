@@ -73,7 +73,9 @@ class Matching:
         missing = self.missing
         if not missing:
             return
-        shown = "\n".join(f"  {match.layer.kind.value} {match.layer.where()}: {fix_for(match.layer)}" for match in missing[:8])
+        shown = "\n".join(
+            f"  {match.layer.kind.value} {match.layer.where()}: {fix_for(match.layer)}" for match in missing[:8]
+        )
         more = f"\n  and {len(missing) - 8} more" if len(missing) > 8 else ""
         raise MatchError(
             f"{len(missing)} of {len(self.matches)} layers between input and target have no relevance mapping:\n"

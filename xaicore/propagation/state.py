@@ -59,7 +59,9 @@ class State:
         """
         record = self._record
         pairs = [
-            (y, r) for y, r in zip(record.ys, rs, strict=True) if r is not None and isinstance(y, Tensor) and y.requires_grad
+            (y, r)
+            for y, r in zip(record.ys, rs, strict=True)
+            if r is not None and isinstance(y, Tensor) and y.requires_grad
         ]
         wanted = [x for x, active in zip(record.xs, record.active, strict=True) if active]
         if not pairs or not wanted:

@@ -96,7 +96,9 @@ class Tape:
         active = tuple(
             (ref.layer in reached or ref.layer in starts) and ref.info.dtype.is_floating_point for ref in layer.inputs
         )
-        local = tuple(self._local(self.value(ref), is_active) for ref, is_active in zip(layer.inputs, active, strict=True))
+        local = tuple(
+            self._local(self.value(ref), is_active) for ref, is_active in zip(layer.inputs, active, strict=True)
+        )
         remaining = iter(local)
 
         def lookup(ref: Ref) -> Tensor:

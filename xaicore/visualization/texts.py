@@ -63,6 +63,7 @@ def wrapped(text: str, width: float, size: float = SMALL) -> str:
 def fitted(texts: Sequence[str], width: float) -> Fitted:
     """Break texts to a width, in type small enough (down to 5 points) that no word needs breaking."""
     pieces = {piece.rstrip() for text in texts for piece in _PIECES.findall(text)}
-    longest = max((text_width(piece) for piece in pieces if piece), default=0.0)
-    size = SMALL if longest <= width else max(_SMALLEST, SMALL * width / longest)
+    size = SMALL
+    while size > _SMALLEST and any(text_width(piece, size) > width for piece in pieces):
+        size -= 0.25
     return Fitted([wrapped(text, width, size) for text in texts], size)

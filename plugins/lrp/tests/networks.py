@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import torch
@@ -122,12 +123,18 @@ NETWORKS: dict[str, Callable[[bool], nn.Module]] = {
 }
 
 
-def build(name: str, bias: bool, dtype: torch.dtype = torch.float64) -> nn.Module:
-    """The network with random parameters, the same each time."""
+def fresh(name: str, bias: bool, dtype: torch.dtype = torch.float64) -> nn.Module:
+    """A new network with random parameters, the same each time."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         model = Constants() if name == "constants" else NETWORKS[name](bias)
     return model.to(dtype).eval()
+
+
+@functools.cache
+def build(name: str, bias: bool, dtype: torch.dtype = torch.float64) -> nn.Module:
+    """The same as `fresh`, kept from test to test: so that its graph is captured once. Do not change its parameters."""
+    return fresh(name, bias, dtype)
 
 
 def images(count: int = 3, dtype: torch.dtype = torch.float64) -> Tensor:

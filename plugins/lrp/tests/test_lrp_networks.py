@@ -59,6 +59,14 @@ def test_the_ledger_accounts_for_all_relevance(name: str, method: str) -> None:
     assert diagnostics.explained.sum().item() == pytest.approx(total, abs=1e-9 * scale)
 
 
+def test_a_summand_that_does_not_lead_to_the_explained_layer_counts_as_a_constant() -> None:
+    model, x = networks.build("residual", bias=True), networks.images()
+    explanation = xaicore.explain(model, x, method="lrp.zero", target=1, layer="short", ledger=True)
+    rows = explanation.diagnostics.ledger
+    assert all(row["unaccounted"] == pytest.approx(0, abs=1e-10) for row in rows)
+    assert sum(row["bias"] for row in rows if row["kind"] == "add") != 0
+
+
 def test_constants_keep_the_share_that_they_contribute() -> None:
     class Shifted(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import xaicore
-from xai_lrp.rules import AlphaBeta, Epsilon, Flat, Gamma, WSquare, ZBox, Zero, ZPlus
+from xai_lrp.rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, WSquare, ZBox, Zero, ZPlus
 from xaicore.errors import MatchError, ParameterError
 from xaicore.graph import Kind, kind
 
@@ -27,7 +27,6 @@ from xaicore.graph import Kind, kind
         (lambda: Zero("absorbed"), "Did you mean 'absorb'"),
         (lambda: ZPlus(bias="no"), "bias='no' is not known"),
         (lambda: ZBox(1, 0), "low must not exceed high"),
-        (lambda: ZBox(None, 1), "low is missing"),
         (lambda: ZBox(torch.tensor([0.0, 2.0]), 1.0), "low must not exceed high"),
         (lambda: ZBox(0, 1, epsilon=-1), "epsilon=-1 must be"),
     ],
@@ -72,3 +71,34 @@ def test_a_rule_on_a_layer_that_is_not_linear_says_which_layer_and_how_to_narrow
 def test_importing_the_package_imports_no_torch() -> None:
     code = "import sys, xai_lrp, xai_lrp._plugin; assert 'torch' not in sys.modules; xai_lrp.Epsilon(0.1)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_pass_needs_an_input_of_the_shape_of_the_output() -> None:
+    composite = xaicore.Composite([(kind(Kind.LINEAR), Pass())])
+    x = torch.rand(2, 3)
+    explanation = xaicore.explain(nn.Linear(3, 3), x, method="lrp.composite", composite=composite, target=1)
+    torch.testing.assert_close(explanation.relevance[:, 1], explanation.prediction[:, 1])
+    with pytest.raises(MatchError, match=r"turns \(2, 3\) into \(2, 4\)"):
+        xaicore.explain(nn.Linear(3, 4), x, method="lrp.composite", composite=composite)
+
+
+def test_the_composite_of_a_user_is_a_parameter_like_any_other() -> None:
+    first, second = (xaicore.Composite([(kind(Kind.LINEAR), Epsilon(value))]) for value in (0.1, 0.2))
+    model = nn.Linear(3, 2)
+    analyzer = xaicore.create_analyzer("lrp.composite", model, composite=first)
+    assert analyzer.get_params() == {"model": model, "composite": first}
+    assert "epsilon=0.1" in repr(analyzer)
+    assert analyzer.set_params(composite=second).get_params()["composite"] is second
+    assert analyzer.composite() is second
+    with pytest.raises(ParameterError, match="relevance family"):
+        xaicore.create_analyzer("lrp.composite", model, composite=xaicore.Composite(family="gradient"))
+
+
+def test_parameters_that_a_rule_refuses_are_refused_when_the_method_is_made_or_changed() -> None:
+    model = nn.Linear(3, 2)
+    with pytest.raises(ParameterError, match="epsilon=-1"):
+        xaicore.create_analyzer("lrp.epsilon_plus", model, epsilon=-1)
+    analyzer = xaicore.create_analyzer("lrp.alpha_beta", model)
+    with pytest.raises(ParameterError, match="For this alpha, beta is 2"):
+        analyzer.set_params(alpha=3)
+    assert analyzer.get_params()["alpha"] == 2

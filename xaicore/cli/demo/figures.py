@@ -14,28 +14,26 @@ from xaicore.cli.demo.training import Mistakes
 from xaicore.visualization import grid
 
 _IN_THE_OVERVIEW = 6
-_TELLING_APART = (
+_TELLING = (
+    "lrp.epsilon_plus",
+    "lrp.epsilon_gamma_box",
+    "lrp.epsilon",
     "gradients.saliency",
     "gradients.input_x_gradient",
     "gradients.guided_backprop",
-    "lrp.epsilon",
-    "lrp.epsilon_plus",
-    "lrp.epsilon_gamma_box",
 )
 """Methods that differ much from each other; the overview shows those of them that are installed, then others."""
 
 
 def overview(mistakes: Mistakes, explanations: dict[str, xaicore.Explanation]) -> Figure:
     """Draw all digits under a few methods: two rows a digit, for the predicted and for the true class."""
-    first = [name for name in _TELLING_APART if name in explanations]
-    others = [name for name in explanations if name not in first]
-    chosen = sorted([*first, *others][:_IN_THE_OVERVIEW], key=list(explanations).index)
+    chosen = sorted(most_telling(explanations)[:_IN_THE_OVERVIEW], key=list(explanations).index)
     return grid(
         twice(mistakes.images),
         {name: explanations[name] for name in chosen},
         true=twice(mistakes.true),
         score="softmax",
-        title="Why does the network take these digits for others?",
+        title="Misread digits: evidence for the predicted and for the true class",
         footer=f"red speaks for the explained class, blue against it · xaicore {xaicore.__version__}",
     )
 
@@ -51,6 +49,12 @@ def every_method(number: int, mistakes: Mistakes, explanations: dict[str, xaicor
         wrap=9,
         footer=f"red speaks for the explained class, blue against it · xaicore {xaicore.__version__}",
     )
+
+
+def most_telling(explanations: dict[str, xaicore.Explanation]) -> list[str]:
+    """Return the names of the methods, best first."""
+    first = [name for name in _TELLING if name in explanations]
+    return [*first, *(name for name in explanations if name not in first)]
 
 
 def twice(each: Tensor) -> Tensor:

@@ -13,6 +13,8 @@ import xaicore
 from xaicore.cli.demo.methods import Run
 from xaicore.cli.demo.training import TRAINED_ON, Mistakes
 
+_TOLD = ("number", "true", "predicted", "confidence", "predicted_score", "true_score")
+
 
 @dataclass(frozen=True)
 class Story:
@@ -26,6 +28,7 @@ class Story:
     layers: int
     figures: Sequence[str]  # one a digit
     overview: str
+    example: str  # the method to try first
 
 
 def render(story: Story, runs: Sequence[Run]) -> str:
@@ -36,6 +39,7 @@ def render(story: Story, runs: Sequence[Run]) -> str:
         story=story,
         trained=TRAINED_ON,
         digits=_digits(story),
+        example=story.example,
         done=[_row(run, run.explanation) for run in runs if run.explanation is not None],
         left_out=[run for run in runs if run.explanation is None],
         version=xaicore.__version__,
@@ -44,10 +48,11 @@ def render(story: Story, runs: Sequence[Run]) -> str:
 
 def _digits(story: Story) -> list[dict[str, Any]]:
     mistakes = story.mistakes
-    columns = (mistakes.number, mistakes.true, mistakes.predicted, mistakes.confidence)
-    rows = zip(story.figures, *(column.tolist() for column in columns), strict=True)
-    names = ("figure", "number", "true", "predicted", "confidence")
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    columns = {name: getattr(mistakes, name).tolist() for name in _TOLD}
+    return [
+        {"figure": figure} | {name: column[place] for name, column in columns.items()}
+        for place, figure in enumerate(story.figures)
+    ]
 
 
 def _row(run: Run, explanation: xaicore.Explanation) -> dict[str, Any]:

@@ -32,6 +32,8 @@ def run(folder: Path, seed: int, most: int) -> None:
         mistakes, wrong = find_mistakes(model, test, numbers, most)
         told.append(f"{100 * (1 - wrong / len(test)):.1f} % right")
         told.append(f"{wrong} mistakes")
+    if not wrong:
+        raise XaicoreError("The network made no mistake to explain; take another --seed.")
     pairs = zip(mistakes.true.tolist(), mistakes.predicted.tolist(), mistakes.confidence.tolist(), strict=True)
     for true, predicted, confidence in pairs:
         click.echo(f"  a {true} taken for a {predicted}, {100 * confidence:.0f} % sure")
@@ -40,11 +42,22 @@ def run(folder: Path, seed: int, most: int) -> None:
         layers = sum(1 for layer in graph.layers if layer.inputs)
         told.append(f"{layers} layers")
     runs = _explained(model, mistakes)
+    explanations = figures.of_runs(runs)
     with step("Drawing figures") as told:
-        pictures = _draw(folder, mistakes, figures.of_runs(runs))
+        pictures = _draw(folder, mistakes, explanations)
         told.append(f"{len(pictures)} files")
     _save(folder, model, mistakes, runs)
-    story = Story(seed, 1 - wrong / len(test), len(test), wrong, mistakes, layers, pictures[1:], pictures[0])
+    story = Story(
+        seed=seed,
+        accuracy=1 - wrong / len(test),
+        tested=len(test),
+        wrong=wrong,
+        mistakes=mistakes,
+        layers=layers,
+        overview=pictures[0],
+        figures=pictures[1:],
+        example=figures.most_telling(explanations)[0],
+    )
     (folder / "index.html").write_text(render(story, runs), encoding="utf-8")
 
 

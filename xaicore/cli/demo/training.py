@@ -35,6 +35,8 @@ class Mistakes:
         Position in scikit-learn's data set.
     predicted, confidence
         The class the network chose, and its softmax probability.
+    predicted_score, true_score
+        The network's outputs for both classes.
     """
 
     images: Tensor
@@ -42,6 +44,8 @@ class Mistakes:
     true: Tensor
     predicted: Tensor
     confidence: Tensor
+    predicted_score: Tensor
+    true_score: Tensor
 
     def __len__(self) -> int:
         return len(self.number)
@@ -74,7 +78,9 @@ def train(digits: Digits, generator: torch.Generator) -> nn.Module:
 def find_mistakes(model: nn.Module, test: Digits, numbers: Tensor, most: int) -> tuple[Mistakes, int]:
     """Return the mistakes the network is surest of, at first one for each true class, and how many there are in all."""
     with torch.no_grad():
-        confidence, predicted = model(test.images).softmax(1).max(1)
+        scores = model(test.images)
+    confidence, predicted = scores.softmax(1).max(1)
+    predicted_score, true_score = (scores.gather(1, each[:, None])[:, 0] for each in (predicted, test.classes))
     wrong = (predicted != test.classes).nonzero().squeeze(1)
     by_confidence = wrong[confidence[wrong].argsort(descending=True)].tolist()
     classes = test.classes.tolist()
@@ -83,5 +89,5 @@ def find_mistakes(model: nn.Module, test: Digits, numbers: Tensor, most: int) ->
     for position in by_confidence:  # the first of its true class, the second, ...
         rank[position] = seen[classes[position]] = seen.get(classes[position], 0) + 1
     chosen = torch.tensor(sorted(by_confidence, key=rank.__getitem__)[:most], dtype=torch.long)
-    parts = (test.images, numbers, test.classes, predicted, confidence)
+    parts = (test.images, numbers, test.classes, predicted, confidence, predicted_score, true_score)
     return Mistakes(*(part[chosen] for part in parts)), len(wrong)

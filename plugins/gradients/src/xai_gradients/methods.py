@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import torch
 from torch import Tensor, nn
 
 from xai_gradients.mappings import deconvolved, guided, rectifier
@@ -9,7 +12,11 @@ from xaicore.analyzers import PropagationAnalyzer
 from xaicore.errors import ParameterError, nearest
 from xaicore.propagation import Composite
 
-_POSTPROCESS = {None: lambda gradient: gradient, "abs": Tensor.abs, "square": Tensor.square}
+_POSTPROCESS: dict[str | None, Callable[[Tensor], Tensor]] = {
+    None: lambda gradient: gradient,
+    "abs": torch.abs,
+    "square": torch.square,
+}
 
 
 class Saliency(PropagationAnalyzer):

@@ -7,7 +7,7 @@ from typing import Any, Self
 from torch import Tensor, nn
 
 from xai_lrp import rules
-from xai_lrp.methods.assembly import by_kind
+from xai_lrp.methods.assembly import by_kind, z_box
 from xaicore.analyzers import PropagationAnalyzer
 from xaicore.errors import ParameterError
 from xaicore.graph import first_on_path
@@ -39,7 +39,7 @@ class ZBox(PropagationAnalyzer):
 
     def composite(self) -> Composite:
         """Z-box first, z-plus after; the epsilon rule in batch norms that stand alone."""
-        return by_kind("lrp.z_box", rules.ZPlus(), rules.ZPlus(), (first_on_path, rules.ZBox(self.low, self.high)))
+        return by_kind("lrp.z_box", rules.ZPlus(), rules.ZPlus(), (first_on_path, z_box(self.low, self.high)))
 
 
 class EpsilonPlus(PropagationAnalyzer):
@@ -98,7 +98,7 @@ class EpsilonGammaBox(PropagationAnalyzer):
 
     def composite(self) -> Composite:
         """Z-box, gamma and epsilon; the epsilon rule in batch norms that stand alone."""
-        first = (first_on_path, rules.ZBox(self.low, self.high))
+        first = (first_on_path, z_box(self.low, self.high))
         return by_kind("lrp.epsilon_gamma_box", rules.Gamma(self.gamma), rules.Epsilon(self.epsilon), first)
 
 

@@ -26,7 +26,7 @@ class Epsilon(LinearRule):
     Parameters
     ----------
     epsilon : float
-        Added to the size of each output. In half precision at least 0.008 (float16).
+        Added to the size of each output. In float16 at least 0.001.
     bias : {'absorb', 'ignore', 'distribute'}
         The bias keeps its share; is left out of the denominator; or its share is spread evenly over the inputs.
     epsilon_relative : float

@@ -38,12 +38,6 @@ class ZBox(LinearRule):
     epsilon: float = 1e-6
 
     def __post_init__(self) -> None:
-        for name in ("low", "high"):
-            if getattr(self, name) is None:
-                raise ParameterError(
-                    f"{name} is missing: z-box must be told the range of the inputs as the model gets them, "
-                    "for example low=0, high=1, or a tensor of shape (C, 1, 1) with one bound a channel."
-                )
         if not bool(torch.all(torch.as_tensor(self.low) <= torch.as_tensor(self.high))):
             raise ParameterError(f"low must not exceed high, got {self!r}.")
         if not self.epsilon >= 0:
