@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils import parametrizations
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import xaicore
@@ -101,7 +102,28 @@ class Attending(ConvNet):
         return self.head((weights @ tokens + mixed).mean(1))
 
 
-@pytest.mark.parametrize("kind", [ConvNet, Residual, SelfSum, Reused, InPlaceOnViews, Functional, Attending])
+class Thresholded(ConvNet):
+    """Comparisons lie on the way from input to output, and carry neither gradient nor relevance."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        x = torch.where(x > 0, x, torch.zeros_like(x)).masked_fill(x > 2, 0.0)
+        return self.head(self.second(x).relu().mean((2, 3)))
+
+
+class Parametrised(ConvNet):
+    """The weights that act are computed from the parameters in each forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        parametrizations.weight_norm(self.first)
+        parametrizations.spectral_norm(self.second)
+
+
+INSIDE = [ConvNet, Residual, SelfSum, Reused, InPlaceOnViews, Functional, Attending, Thresholded, Parametrised]
+
+
+@pytest.mark.parametrize("kind", INSIDE)
 def test_saliency_is_autograds_gradient_whatever_the_model_does_inside(kind: type[nn.Module]) -> None:
     model, x = seeded(kind), images()
     point = x.clone().requires_grad_()
@@ -111,7 +133,7 @@ def test_saliency_is_autograds_gradient_whatever_the_model_does_inside(kind: typ
     assert torch.equal(x, images())  # in-place operations of the model did not reach the input
 
 
-@pytest.mark.parametrize("kind", [ConvNet, Residual, SelfSum, Reused])
+@pytest.mark.parametrize("kind", [ConvNet, Residual, SelfSum, Reused, InPlaceOnViews, Thresholded, Parametrised])
 def test_the_zero_rule_loses_and_doubles_nothing(kind: type[nn.Module]) -> None:
     model, x = seeded(kind), images()
     explanation = xaicore.explain(model, x, method="lrp.zero", ledger=True)
@@ -329,6 +351,19 @@ def test_a_weight_update_is_seen_by_the_next_call(method: str) -> None:
     fresh = ConvNet().double().eval()
     fresh.load_state_dict(model.state_dict())
     assert_same(after, xaicore.explain(fresh, x, method=method, target=1).relevance)
+
+
+def test_an_update_of_what_weights_are_computed_from_is_seen_by_the_next_call() -> None:
+    model, x = seeded(Parametrised), images()
+    analyzer = xaicore.create_analyzer("lrp.z_plus", model)
+    before = analyzer.analyze(x, target=1).relevance.clone()
+    with torch.no_grad():
+        model.first.parametrizations.weight.original0.mul_(torch.tensor([1.0, 2.0, 0.5, 3.0]).view(4, 1, 1, 1))
+    after = analyzer.analyze(x, target=1).relevance
+    fresh = Parametrised().double().eval()
+    fresh.load_state_dict(model.state_dict())
+    assert not torch.allclose(before, after)
+    assert_same(after, xaicore.explain(fresh, x, method="lrp.z_plus", target=1).relevance)
 
 
 def test_weights_loaded_from_a_state_dict_are_seen_by_the_next_call() -> None:

@@ -132,6 +132,15 @@ def test_a_call_works_in_either_gradient_mode_and_leaves_it(enabled: bool, image
     assert torch.equal(actual, expected)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_call_in_inference_mode_gives_the_same_explanation(method: str, images: Tensor) -> None:
+    model = build()
+    expected = xaicore.explain(model, images, method=method).relevance
+    with torch.inference_mode():
+        actual = xaicore.explain(model, images.clone(), method=method).relevance
+    assert torch.equal(actual, expected)
+
+
 def test_gradients_that_training_collected_stay(images: Tensor) -> None:
     model = build()
     model(images).sum().backward()

@@ -150,6 +150,6 @@ def _explain(model: nn.Module, error: Exception) -> str:
     return (
         f"{type(model).__name__} cannot be captured as a graph: {type(error).__name__}: {reason}{where}\n"
         "Propagation methods (gradients, LRP, deep Taylor, ...) need the graph. To get one, write this line so that "
-        "the same operations run whatever the values of the tensors are (torch.where in place of if, shapes in place of "
-        "values). Model-agnostic methods (the perturbation family) still work: they only call the model."
+        "the same operations run whatever the values of the tensors are (torch.where in place of if, shapes in place "
+        "of values). Model-agnostic methods (the perturbation family) still work: they only call the model."
     )

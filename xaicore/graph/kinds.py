@@ -51,7 +51,8 @@ _OPERATORS: dict[Kind, str] = {
         "adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d amax"
     ),
     Kind.AVERAGE_POOL: (
-        "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d _adaptive_avg_pool2d"
+        "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d "
+        "_adaptive_avg_pool2d"
     ),
     Kind.ADD: "add sub rsub",
     Kind.PRODUCT: "mul div",
@@ -59,8 +60,8 @@ _OPERATORS: dict[Kind, str] = {
     Kind.ATTENTION: "scaled_dot_product_attention",
     Kind.CONCAT: "cat stack concat concatenate hstack vstack",
     Kind.RESHAPE: (
-        "view reshape flatten unflatten permute transpose t squeeze unsqueeze expand expand_as view_as movedim swapaxes "
-        "swapdims numpy_T mT pixel_shuffle pixel_unshuffle channel_shuffle roll flip repeat repeat_interleave "
+        "view reshape flatten unflatten permute transpose t squeeze unsqueeze expand expand_as view_as movedim "
+        "swapaxes swapdims numpy_T mT pixel_shuffle pixel_unshuffle channel_shuffle roll flip repeat repeat_interleave "
         "atleast_1d atleast_2d _unsafe_view contiguous ravel"
     ),
     Kind.SELECT: (
@@ -85,7 +86,7 @@ _KIND_OF: dict[str, Kind] = {name: kind for kind, names in _OPERATORS.items() fo
 
 # They take the shape of a tensor, not its values: nothing flows back through them.
 VALUE_FREE = frozenset(
-    "fill zero zeros_like ones_like full_like empty_like new_zeros new_ones new_full new_empty rand_like randn_like".split()
+    "fill zero zeros_like ones_like full_like empty_like new_zeros new_ones new_full new_empty".split()
 )
 
 

@@ -44,10 +44,9 @@ def _calls(own: Sequence[Layer], computed: Sequence[Layer]) -> list[list[Layer]]
     groups: list[list[Layer]] = []
     position = {layer: number for number, layer in enumerate(computed)}
     for layer in own:
-        repeated = bool(groups) and any(
-            other.source == layer.source and other.op_name == layer.op_name for other in groups[-1]
-        )
-        if groups and position[layer] == position[groups[-1][-1]] + 1 and not repeated:
+        call = groups[-1] if groups else []
+        repeated = any(other.source == layer.source and other.op_name == layer.op_name for other in call)
+        if call and position[layer] == position[call[-1]] + 1 and not repeated:
             groups[-1].append(layer)
         else:
             groups.append([layer])

@@ -161,7 +161,8 @@ def without_softmax_head(graph: Graph) -> Graph:
         if ref.layer.kind is Kind.SOFTMAX and alone:
             changes[name] = ref.layer.inputs[0]
             notes.append(
-                f"the model ends in {ref.layer.op_name} ({ref.layer.where()}); what is explained is what enters it, the logits"
+                f"the model ends in {ref.layer.op_name} ({ref.layer.where()}); "
+                "what is explained is what enters it, the logits"
             )
     graph.outputs.update(changes)
     return graph.replaced({}, notes)

@@ -96,12 +96,9 @@ def _make_functional(graph: fx.Graph) -> bool:
         if _functional_overload(write.target) is None or not isinstance(write.args[0], fx.Node):
             return False
         target = write.args[0]
-        names = [
-            n for n in graph.nodes if n is not target and memory.get(n) is memory[target] and order[n] < order[write]
-        ]
-        if any(
-            order[user] > order[write] for name in names for user in name.users if not _is_chain(name, target, writes)
-        ):
+        others = [node for node in memory if node is not target and memory[node] is memory[target]]
+        others = [node for node in others if order[node] < order[write] and not _is_chain(node, target, writes)]
+        if any(order[user] > order[write] for node in others for user in node.users):
             return False
     for write in writes:
         target = write.args[0]

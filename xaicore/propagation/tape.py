@@ -75,7 +75,8 @@ class Tape:
         return self._values[ref]
 
     def _run(self, tensors: Sequence[Tensor]) -> None:
-        reached = self.graph.after(self.starts) - {ref.layer for ref in self.starts}
+        alive = self.graph.after(self.starts)
+        reached = alive - {ref.layer for ref in self.starts}
         kept = {*self.starts, *self.graph.outputs.values()}
         for layer, tensor in zip(self.graph.inputs, tensors, strict=True):
             self._values[layer.ref] = tensor if self.create_graph else tensor.detach()
@@ -83,7 +84,7 @@ class Tape:
             if layer.constant or layer.kind is Kind.INPUT:
                 continue
             if layer in reached:
-                self._run_recorded(layer, reached)
+                self._run_recorded(layer, alive)
             else:
                 with torch.set_grad_enabled(self.create_graph):
                     self._keep(layer, layer.call(self.value, self.sizes))
@@ -91,14 +92,11 @@ class Tape:
                 if ref not in kept:
                     self._values.pop(ref, None)
 
-    def _run_recorded(self, layer: Layer, reached: set[Layer]) -> None:
-        starts = {ref.layer for ref in self.starts}
-        active = tuple(
-            (ref.layer in reached or ref.layer in starts) and ref.info.dtype.is_floating_point for ref in layer.inputs
-        )
-        local = tuple(
-            self._local(self.value(ref), is_active) for ref, is_active in zip(layer.inputs, active, strict=True)
-        )
+    def _run_recorded(self, layer: Layer, alive: set[Layer]) -> None:
+        """Run a layer on its own record; ``alive`` are the layers whose outputs lead back to a start."""
+        active = tuple(ref.layer in alive and ref.info.dtype.is_floating_point for ref in layer.inputs)
+        values = [self.value(ref) for ref in layer.inputs]
+        local = tuple(self._local(value, is_active) for value, is_active in zip(values, active, strict=True))
         remaining = iter(local)
 
         def lookup(ref: Ref) -> Tensor:
