@@ -60,7 +60,7 @@ def explain_jointly(
         options = replace(options, record=(options.record,))
     prepared = engine.prepare(inputs, model, tracked=options.create_graph)
     like = _originals(inputs, prepared)
-    composites = [job.analyzer.composite().with_fallback(options.fallback) for job in jobs]
+    composites = [job.analyzer.build_composite().with_fallback(options.fallback) for job in jobs]
     targets = _Targets(tuple(resolve_target(job.target, options.output) for job in jobs))
 
     def run(part: Inputs, part_targets: _Targets) -> list[Explanation]:

@@ -21,12 +21,12 @@ TargetLike = None | int | Sequence[Any] | Tensor | Contrast | Any
 class PropagationAnalyzer(Analyzer):
     """A method that is a composite of backward mappings; the base of the gradient and the relevance family.
 
-    A subclass sets ``family`` and builds its `composite` from its parameters.
+    A subclass sets ``family`` and makes its composite in `build_composite`, from its parameters.
     """
 
     family = "gradient"
 
-    def composite(self) -> Composite:
+    def build_composite(self) -> Composite:
         """Which mapping handles which layer; the default is the family's own."""
         return Composite(family=self.family)
 
@@ -44,11 +44,11 @@ class PropagationAnalyzer(Analyzer):
     def graph(self, inputs: Any) -> Graph:
         """The graph this method works on, for inputs like these."""
         prepared = Engine().prepare(inputs, check_is_module(self.model))
-        return self.composite().graph_of(trace(self.model, *prepared.args, **prepared.kwargs))
+        return self.build_composite().graph_of(trace(self.model, *prepared.args, **prepared.kwargs))
 
     def match(self, inputs: Any, *, strict: bool = True, fallback: str | None = None) -> Matching:
         """Which mapping handles which layer of the model, for inputs like these; nothing is propagated."""
-        return self.composite().with_fallback(fallback).match(self.graph(inputs), strict=strict)
+        return self.build_composite().with_fallback(fallback).match(self.graph(inputs), strict=strict)
 
     def analyze(
         self,

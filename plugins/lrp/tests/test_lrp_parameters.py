@@ -89,7 +89,7 @@ def test_the_composite_of_a_user_is_a_parameter_like_any_other() -> None:
     assert analyzer.get_params() == {"model": model, "composite": first}
     assert "epsilon=0.1" in repr(analyzer)
     assert analyzer.set_params(composite=second).get_params()["composite"] is second
-    assert analyzer.composite() is second
+    assert analyzer.build_composite() is second
     with pytest.raises(ParameterError, match="relevance family"):
         xaicore.create_analyzer("lrp.composite", model, composite=xaicore.Composite(family="gradient"))
 

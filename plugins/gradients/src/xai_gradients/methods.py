@@ -74,7 +74,7 @@ class GuidedBackprop(PropagationAnalyzer):
 
     family = "gradient"
 
-    def composite(self) -> Composite:
+    def build_composite(self) -> Composite:
         """Rectifiers let only what is positive pass."""
         return Composite([(rectifier, guided)], family="gradient", name="gradients.guided_backprop")
 
@@ -88,6 +88,6 @@ class Deconvnet(PropagationAnalyzer):
 
     family = "gradient"
 
-    def composite(self) -> Composite:
+    def build_composite(self) -> Composite:
         """Rectifiers rectify what comes back instead of what went forward."""
         return Composite([(rectifier, deconvolved)], family="gradient", name="gradients.deconvnet")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
-
 from torch import Tensor, nn
 
 from xai_lrp import rules
@@ -35,9 +33,9 @@ class ZBox(PropagationAnalyzer):
         super().__init__(model)
         self.low = low
         self.high = high
-        self.composite()  # refuses what the rules refuse
+        self.build_composite()  # refuses what the rules refuse
 
-    def composite(self) -> Composite:
+    def build_composite(self) -> Composite:
         """Z-box first, z-plus after; the epsilon rule in batch norms that stand alone."""
         return by_kind("lrp.z_box", rules.ZPlus(), rules.ZPlus(), (first_on_path, z_box(self.low, self.high)))
 
@@ -56,9 +54,9 @@ class EpsilonPlus(PropagationAnalyzer):
     def __init__(self, model: nn.Module, *, epsilon: float = 1e-6) -> None:
         super().__init__(model)
         self.epsilon = epsilon
-        self.composite()  # refuses what the rules refuse
+        self.build_composite()  # refuses what the rules refuse
 
-    def composite(self) -> Composite:
+    def build_composite(self) -> Composite:
         """Z-plus and epsilon; the epsilon rule in batch norms that stand alone."""
         return by_kind("lrp.epsilon_plus", rules.ZPlus(), rules.Epsilon(self.epsilon))
 
@@ -94,9 +92,9 @@ class EpsilonGammaBox(PropagationAnalyzer):
         self.high = high
         self.epsilon = epsilon
         self.gamma = gamma
-        self.composite()  # refuses what the rules refuse
+        self.build_composite()  # refuses what the rules refuse
 
-    def composite(self) -> Composite:
+    def build_composite(self) -> Composite:
         """Z-box, gamma and epsilon; the epsilon rule in batch norms that stand alone."""
         first = (first_on_path, z_box(self.low, self.high))
         return by_kind("lrp.epsilon_gamma_box", rules.Gamma(self.gamma), rules.Epsilon(self.epsilon), first)
@@ -116,9 +114,9 @@ class EpsilonAlpha2Beta1(PropagationAnalyzer):
     def __init__(self, model: nn.Module, *, epsilon: float = 1e-6) -> None:
         super().__init__(model)
         self.epsilon = epsilon
-        self.composite()  # refuses what the rules refuse
+        self.build_composite()  # refuses what the rules refuse
 
-    def composite(self) -> Composite:
+    def build_composite(self) -> Composite:
         """Alpha2-beta1 and epsilon; the epsilon rule in batch norms that stand alone."""
         return by_kind("lrp.epsilon_alpha2_beta1", rules.AlphaBeta(2.0, 1.0), rules.Epsilon(self.epsilon))
 
@@ -141,24 +139,8 @@ class UserComposite(PropagationAnalyzer):
                 f"composite is {composite!r}; it must be an xaicore.Composite of the relevance family, such as "
                 "Composite([(kind(Kind.CONVOLUTION), Gamma(0.25)), (kind(Kind.LINEAR), Epsilon(0.25))])."
             )
-        self._composite = composite
+        self.composite = composite
 
-    def composite(self) -> Composite:
+    def build_composite(self) -> Composite:
         """The composite that was given."""
-        return self._composite
-
-    # The parameter has the name of the method above, which is why it is stored and read in a way of its own.
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The model and the composite."""
-        return {"model": self.model, "composite": self._composite}
-
-    def set_params(self, **params: Any) -> Self:
-        """Change the composite."""
-        self.check_parameter_names([name for name in params if name != "model"])
-        renewed = type(self)(**(self.get_params() | params))
-        self.model, self._composite = renewed.model, renewed._composite
-        return self
-
-    def __repr__(self) -> str:
-        return f"UserComposite({type(self.model).__name__}, composite={self._composite!r})"
+        return self.composite

@@ -25,9 +25,9 @@ class Zero(PropagationAnalyzer):
     def __init__(self, model: nn.Module, *, bias: str = "absorb") -> None:
         super().__init__(model)
         self.bias = bias
-        self.composite()  # refuses what the rules refuse
+        self.build_composite()  # refuses what the rules refuse
 
-    def composite(self) -> Composite:
+    def build_composite(self) -> Composite:
         """One rule for every linear layer."""
         rule = rules.Zero(bias=self.bias)
         return uniform("lrp.zero", rule, norm=rule)
@@ -55,9 +55,9 @@ class Epsilon(PropagationAnalyzer):
         self.epsilon = epsilon
         self.bias = bias
         self.epsilon_relative = epsilon_relative
-        self.composite()  # refuses what the rules refuse
+        self.build_composite()  # refuses what the rules refuse
 
-    def composite(self) -> Composite:
+    def build_composite(self) -> Composite:
         """One rule for every linear layer."""
         rule = rules.Epsilon(self.epsilon, self.bias, self.epsilon_relative)
         return uniform("lrp.epsilon", rule, norm=rule)
@@ -83,9 +83,9 @@ class Gamma(PropagationAnalyzer):
         self.gamma = gamma
         self.epsilon = epsilon
         self.bias = bias
-        self.composite()  # refuses what the rules refuse
+        self.build_composite()  # refuses what the rules refuse
 
-    def composite(self) -> Composite:
+    def build_composite(self) -> Composite:
         """One rule for every linear layer; the epsilon rule in batch norms that stand alone."""
         return uniform("lrp.gamma", rules.Gamma(self.gamma, self.epsilon, self.bias))
 
@@ -110,9 +110,9 @@ class AlphaBeta(PropagationAnalyzer):
         self.alpha = alpha
         self.beta = beta
         self.bias = bias
-        self.composite()  # refuses what the rules refuse
+        self.build_composite()  # refuses what the rules refuse
 
-    def composite(self) -> Composite:
+    def build_composite(self) -> Composite:
         """One rule for every linear layer; the epsilon rule in batch norms that stand alone."""
         return uniform("lrp.alpha_beta", rules.AlphaBeta(self.alpha, self.beta, self.bias))
 
@@ -131,9 +131,9 @@ class Alpha1Beta0(PropagationAnalyzer):
     def __init__(self, model: nn.Module, *, bias: str = "absorb") -> None:
         super().__init__(model)
         self.bias = bias
-        self.composite()  # refuses what the rules refuse
+        self.build_composite()  # refuses what the rules refuse
 
-    def composite(self) -> Composite:
+    def build_composite(self) -> Composite:
         """One rule for every linear layer; the epsilon rule in batch norms that stand alone."""
         return uniform("lrp.alpha_1_beta_0", rules.AlphaBeta(1.0, 0.0, self.bias))
 
@@ -152,9 +152,9 @@ class Alpha2Beta1(PropagationAnalyzer):
     def __init__(self, model: nn.Module, *, bias: str = "absorb") -> None:
         super().__init__(model)
         self.bias = bias
-        self.composite()  # refuses what the rules refuse
+        self.build_composite()  # refuses what the rules refuse
 
-    def composite(self) -> Composite:
+    def build_composite(self) -> Composite:
         """One rule for every linear layer; the epsilon rule in batch norms that stand alone."""
         return uniform("lrp.alpha_2_beta_1", rules.AlphaBeta(2.0, 1.0, self.bias))
 
@@ -173,9 +173,9 @@ class ZPlus(PropagationAnalyzer):
     def __init__(self, model: nn.Module, *, bias: str = "absorb") -> None:
         super().__init__(model)
         self.bias = bias
-        self.composite()  # refuses what the rules refuse
+        self.build_composite()  # refuses what the rules refuse
 
-    def composite(self) -> Composite:
+    def build_composite(self) -> Composite:
         """One rule for every linear layer; the epsilon rule in batch norms that stand alone."""
         return uniform("lrp.z_plus", rules.ZPlus(self.bias))
 
@@ -185,7 +185,7 @@ class Flat(PropagationAnalyzer):
 
     family = "relevance"
 
-    def composite(self) -> Composite:
+    def build_composite(self) -> Composite:
         """One rule for every linear layer; batch norms that stand alone hand relevance on."""
         return uniform("lrp.flat", rules.Flat(), norm=pass_through)
 
@@ -195,6 +195,6 @@ class WSquare(PropagationAnalyzer):
 
     family = "relevance"
 
-    def composite(self) -> Composite:
+    def build_composite(self) -> Composite:
         """One rule for every linear layer; batch norms that stand alone hand relevance on."""
         return uniform("lrp.w_square", rules.WSquare(), norm=pass_through)
