@@ -56,6 +56,14 @@ def explain_jointly(
     model: nn.Module, inputs: Any, jobs: Sequence[Job], options: Options, engine: Engine
 ) -> list[Explanation]:
     """Run the jobs on shared tapes, batch by batch; one explanation a job."""
+    # Tensors made in inference mode leave no record; the caller's mode is not ours.
+    with torch.inference_mode(False):
+        return _explain_jointly(model, inputs, jobs, options, engine)
+
+
+def _explain_jointly(
+    model: nn.Module, inputs: Any, jobs: Sequence[Job], options: Options, engine: Engine
+) -> list[Explanation]:
     if isinstance(options.record, str):
         options = replace(options, record=(options.record,))
     prepared = engine.prepare(inputs, model, tracked=options.create_graph)

@@ -12,7 +12,7 @@ from torch.utils import _pytree as pytree
 from xaicore.errors import InputError
 from xaicore.graph.constants import Constants
 from xaicore.graph.kinds import VALUE_FREE, Kind
-from xaicore.graph.layer import Layer, Ref, substitute
+from xaicore.graph.layer import Layer, Ref, TensorInfo, substitute
 from xaicore.graph.lookup import find_layer
 from xaicore.graph.sizes import SizeExpression
 
@@ -123,9 +123,9 @@ class Graph:
         """The layers that a gradient from one of these tensors can reach: floating-point and dependent on it."""
         reached = {ref.layer for ref in starts}
         for layer in self.layers:
-            if layer in reached or layer.op_name in VALUE_FREE:
+            if layer in reached or layer.op_name in VALUE_FREE or not any(map(_differentiable, layer.outputs)):
                 continue
-            if any(ref.layer in reached and _differentiable(ref) for ref in layer.inputs):
+            if any(ref.layer in reached and _differentiable(ref.info) for ref in layer.inputs):
                 reached.add(layer)
         return reached
 
@@ -305,8 +305,8 @@ class Graph:
         return f"<Graph of {shown} layers: {', '.join(i.name for i in self.inputs)} -> {', '.join(self.outputs)}>"
 
 
-def _differentiable(ref: Ref) -> bool:
-    return ref.info.dtype.is_floating_point or ref.info.dtype.is_complex
+def _differentiable(info: TensorInfo) -> bool:
+    return info.dtype.is_floating_point or info.dtype.is_complex
 
 
 def _twin(layer: Layer, move: Callable[[Ref], Ref]) -> Layer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from xaicore.graph.graph import Graph
 from xaicore.graph.kinds import Kind
@@ -25,10 +26,17 @@ def without_no_ops(graph: Graph) -> Graph:
         if layer.op_name in _VIEWS and _overload(layer.op) == "default":
             layer.op, layer.op_name = _VIEWS[layer.op_name], "reshape"
             layer.positional = len(layer.arguments)
+        if layer.op_name == "copy":
+            layer.op, layer.positional = _copied, len(layer.arguments)
         first = next(iter(layer.arguments.values()), None)
         if isinstance(first, Ref) and _does_nothing(layer, first):
             changes[layer.ref] = first
     return graph.replaced(changes)
+
+
+def _copied(target: Tensor, source: Tensor, non_blocking: bool = False) -> Tensor:
+    """What ``target.copy_(source)`` leaves in the target; aten's own functional copy has no derivative."""
+    return source.to(target.device, target.dtype).expand_as(target)
 
 
 def _does_nothing(layer: Layer, first: Ref) -> bool:

@@ -33,7 +33,14 @@ class _Cache:
     fingerprint: Hashable
     by_shape: dict[Hashable, _Traced] = field(default_factory=dict)
 
+    def keep(self, key: Hashable, traced: _Traced) -> None:
+        """Remember a graph, and forget the oldest of many: each may hold derived weights as large as the model."""
+        self.by_shape[key] = traced
+        while len(self.by_shape) > _MOST_SHAPES:
+            del self.by_shape[next(iter(self.by_shape))]
 
+
+_MOST_SHAPES = 8
 _caches: weakref.WeakKeyDictionary[nn.Module, _Cache] = weakref.WeakKeyDictionary()
 
 
@@ -61,7 +68,11 @@ def trace(model: nn.Module, *inputs: Any, **kwargs: Any) -> Graph:
     """
     if not isinstance(model, nn.Module):
         raise InputError(f"trace takes a torch.nn.Module; got {type(model).__name__}")
-    kwargs = dict(sorted(kwargs.items()))
+    with torch.inference_mode(False):
+        return _trace(model, inputs, dict(sorted(kwargs.items())))
+
+
+def _trace(model: nn.Module, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Graph:
     fingerprint = _fingerprint(model)
     cache = _caches.get(model)
     if cache is None or cache.fingerprint != fingerprint:
@@ -103,7 +114,7 @@ def _capture_and_verify(
             "state kept between calls, cannot be captured. Model-agnostic methods (the perturbation family) still work."
         )
     traced.verified.add(batch == 1)
-    cache.by_shape[free_key if dynamic else fixed_key] = traced
+    cache.keep(free_key if dynamic else fixed_key, traced)
     return traced.graph
 
 

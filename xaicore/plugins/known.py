@@ -20,7 +20,7 @@ _RELEVANCE_PROVIDERS = {
     "recurrent": "xai-lstm",
     **dict.fromkeys(
         (
-            "activation", "add", "average_pool", "cast", "concat", "interpolate",
+            "activation", "add", "average_pool", "batch_norm", "cast", "concat", "interpolate",
             "max_pool", "pad", "reduction", "reshape", "scale", "select",
         ),
         "xai-lrp",

@@ -104,4 +104,10 @@ def xaicore_mappings() -> list[MappingSpec]:
             target="xai_lrp.structure:proportional",
             summary="relevance is shared in proportion to contributions",
         ),
+        MappingSpec(
+            family="relevance",
+            kinds=("batch_norm",),
+            target="xai_lrp.structure:batch_norm",
+            summary="a batch norm that stands alone: epsilon, its shift keeps a share",
+        ),
     ]

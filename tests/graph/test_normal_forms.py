@@ -1,0 +1,161 @@
+"""Passes that drop what does nothing and bring equivalent operations to one form, without a change of the result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from oracles import assert_same, eager, noise, shaken
+from torch import Tensor, nn
+
+import xaicore
+from xaicore.graph import Graph, Kind
+
+
+def operators(graph: Graph) -> list[str]:
+    return [layer.op_name for layer in graph.layers if not layer.constant and layer.kind is not Kind.INPUT]
+
+
+class Returns(nn.Module):
+    """A model around one function of its input."""
+
+    def __init__(self, function: Any, *modules: nn.Module) -> None:
+        super().__init__()
+        self.function = function
+        self.inner = nn.ModuleList(modules)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x, *self.inner)
+
+
+@pytest.mark.parametrize(
+    "drop", [nn.Dropout(0.5), nn.Dropout2d(0.5), nn.AlphaDropout(0.5), nn.FeatureAlphaDropout(0.5), nn.Identity()]
+)
+def test_dropout_and_identity_leave_no_layer(drop: nn.Module) -> None:
+    model = nn.Sequential(nn.Conv2d(2, 3, 3), drop, nn.ReLU())
+    x = noise(2, 2, 5, 5)
+    graph = xaicore.trace(shaken(model), x)
+    assert operators(graph) == ["conv2d", "relu"]
+    assert_same(graph(x), eager(model, x))
+
+
+def test_dropout_that_is_always_on_is_no_part_of_a_graph() -> None:
+    model = Returns(lambda x, dense: nn.functional.dropout(dense(x), 0.5, training=True), nn.Linear(4, 3))
+    with pytest.raises(xaicore.XaicoreError, match="random"):
+        xaicore.trace(shaken(model), noise(3, 4))
+
+
+def test_copies_and_casts_to_the_same_type_leave_no_layer() -> None:
+    model = Returns(lambda x, dense: dense(x.clone().contiguous().double().to(x.dtype)).relu(), nn.Linear(4, 3))
+    x = noise(3, 4)
+    graph = xaicore.trace(shaken(model), x)
+    assert operators(graph) == ["linear", "relu"]
+    assert_same(graph(x), eager(model, x))
+
+
+def test_a_cast_that_rounds_stays() -> None:
+    model = Returns(lambda x, dense: dense(x.float().double()), nn.Linear(4, 3))
+    x = noise(3, 4)
+    graph = xaicore.trace(shaken(model), x)
+    assert graph.layers[-1].op_name == "linear" and len(operators(graph)) == 3
+    assert_same(graph(x), eager(model, x))
+
+
+def test_a_view_after_a_dropped_copy_still_works() -> None:
+    def function(x: Tensor) -> Tensor:
+        return x.permute(0, 2, 3, 1).contiguous().view(len(x), -1)  # without the copy, a view of this is impossible
+
+    x = noise(2, 2, 3, 4)
+    graph = xaicore.trace(Returns(function), x)
+    assert "contiguous" not in operators(graph) and "clone" not in operators(graph)
+    assert_same(graph(x), eager(Returns(function), x))
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 3])
+@pytest.mark.parametrize(("kernel", "dilation"), [(3, 1), (4, 1), (2, 3), (3, 2)])
+def test_same_padding_becomes_numbers(dimensions: int, kernel: int, dilation: int) -> None:
+    convolution = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[dimensions]
+    model = shaken(nn.Sequential(convolution(2, 3, kernel, padding="same", dilation=dilation)))
+    x = noise(2, 2, *[6, 7, 5][:dimensions])
+    graph = xaicore.trace(model, x)
+    uneven = dilation * (kernel - 1) % 2
+    assert operators(graph) == ["constant_pad_nd"] * uneven + [f"conv{dimensions}d"]
+    assert graph.find("0").options["padding"] == [dilation * (kernel - 1) // 2] * dimensions
+    assert graph.find("0").inputs[0].info.describe() == "x".join(
+        ["B", "2", *[str(size + uneven) for size in [6, 7, 5][:dimensions]]]
+    )
+    assert_same(graph(x), eager(model, x))
+
+
+def test_same_padding_with_unlike_sides_and_valid_padding() -> None:
+    model = shaken(nn.Sequential(nn.Conv2d(2, 3, (2, 5), padding="same"), nn.Conv2d(3, 2, 3, padding="valid")))
+    x = noise(2, 2, 6, 7)
+    graph = xaicore.trace(model, x)
+    assert_same(graph(x), eager(model, x))
+    assert graph.find("1").options["padding"] == [0, 0]
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+@pytest.mark.parametrize("padding", [1, "same"])
+def test_other_padding_modes_are_layers_before_the_convolution(mode: str, padding: Any) -> None:
+    model = shaken(nn.Sequential(nn.Conv2d(2, 3, 3, padding=padding, padding_mode=mode)))
+    x = noise(2, 2, 5, 5)
+    graph = xaicore.trace(model, x)
+    assert_same(graph(x), eager(model, x))
+    assert operators(graph)[-1] == "conv2d" and len(operators(graph)) > 1
+
+
+WEIGHT = noise(4, 3)
+BIAS = noise(3, seed=5)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x @ WEIGHT,
+        lambda x: torch.matmul(x, WEIGHT),
+        lambda x: torch.mm(x, WEIGHT),
+        lambda x: torch.addmm(BIAS, x, WEIGHT),
+    ],
+)
+def test_a_product_with_a_constant_matrix_is_a_linear_layer(function: Any) -> None:
+    x = noise(2, 4)
+    graph = xaicore.trace(Returns(function), x)
+    (layer,) = [layer for layer in graph.layers if layer.kind is Kind.LINEAR]
+    assert "weight" in layer.parameters
+    assert_same(graph(x), eager(Returns(function), x))
+
+
+@pytest.mark.parametrize(
+    ("function", "kind"),
+    [
+        (lambda x: x * 3.0, Kind.SCALE),
+        (lambda x: 3.0 * x, Kind.SCALE),
+        (lambda x: x / 3.0, Kind.SCALE),
+        (lambda x: x * BIAS[0], Kind.SCALE),
+        (lambda x: -x, Kind.SCALE),
+        (lambda x: x * x, Kind.PRODUCT),
+        (lambda x: x * x.sum(), Kind.PRODUCT),
+        (lambda x: 3.0 / (x + 9), Kind.OTHER),
+        (lambda x: x / (x.abs() + 1), Kind.OTHER),
+        (lambda x: torch.addmm(BIAS, x, WEIGHT, alpha=2), Kind.MATMUL),
+        (lambda x: WEIGHT.t() @ x.t(), Kind.MATMUL),
+    ],
+)
+def test_products_are_told_apart_by_what_depends_on_the_input(function: Any, kind: Kind) -> None:
+    x = noise(2, 4)
+    graph = xaicore.trace(Returns(function), x)
+    assert kind in [layer.kind for layer in graph.layers if not layer.constant]
+    assert (kind is Kind.SCALE) == (Kind.SCALE in [layer.kind for layer in graph.layers])
+    assert_same(graph(x), eager(Returns(function), x))
+
+
+def test_batch_norm_that_normalises_by_the_batch_is_a_norm() -> None:
+    model = shaken(nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3, track_running_stats=False)))
+    x = noise(4, 2, 5, 5)
+    graph = xaicore.trace(model, x)
+    assert graph.find("1").kind is Kind.NORM
+    assert_same(graph(x), eager(model, x))
+    assert graph.folded.find("1").kind is Kind.NORM
+    assert_same(graph.folded(x), eager(model, x))
