@@ -14,7 +14,7 @@ from xaicore.analyzers.targets import Target, resolve_target
 from xaicore.engine import Engine, Inputs
 from xaicore.errors import InputError, LayerError
 from xaicore.explanation import Diagnostics, Explanation
-from xaicore.graph import Graph, Ref, trace
+from xaicore.graph import Graph, Layer, Ref, trace
 from xaicore.propagation import Composite, Ledger, Matching, Tape, walk
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _explain_jointly(
     targets = _Targets(tuple(resolve_target(job.target, options.output) for job in jobs))
 
     def run(part: Inputs, part_targets: _Targets) -> list[Explanation]:
-        return _Run(model, part, composites, options, like).explain(jobs, part_targets.each)
+        return _Run(model, part, composites, options).explain(jobs, part_targets.each, like)
 
     chunks = engine.run(run, prepared, targets)
     return [Explanation.concat(parts) if len(parts) > 1 else parts[0] for parts in map(list, zip(*chunks, strict=True))]
@@ -88,24 +88,53 @@ def _originals(inputs: Any, prepared: Inputs) -> dict[str, Tensor]:
     return {name: value for name, value in given.items() if isinstance(value, Tensor) and value.is_floating_point()}
 
 
-class _Run:
-    """One batch: one forward, one backward walk a job."""
+@dataclass(frozen=True)
+class _Plan:
+    """One job on this batch: which output it explains, and who handles which layer on the way to it."""
 
-    def __init__(
-        self, model: nn.Module, part: Inputs, composites: Sequence[Composite], options: Options, like: dict[str, Tensor]
-    ) -> None:
+    analyzer: PropagationAnalyzer
+    target: Target
+    output: str
+    matching: Matching
+
+
+class _Run:
+    """One batch: one forward, one backward walk a job. Everything is matched before anything runs."""
+
+    def __init__(self, model: nn.Module, part: Inputs, composites: Sequence[Composite], options: Options) -> None:
         self.options = options
         self.composites = composites
-        self.like = like
         plain = trace(model, *part.args, **part.kwargs)
         # Both families may walk the folded graph, since it computes the same; the gradient alone keeps the plain one.
         self.graph = next((c.graph_of(plain) for c in composites if c.family == "relevance"), plain)
-        tensors = self.graph.flatten(part.args, part.kwargs)
-        self.given = dict(zip((layer.name for layer in self.graph.inputs), tensors, strict=True))
+        self.tensors = self.graph.flatten(part.args, part.kwargs)
+        self.sizes = self.graph.sizes(self.tensors)
+        self.given = dict(zip((layer.name for layer in self.graph.inputs), self.tensors, strict=True))
         names = {id(tensor): name for name, tensor in part.tensors().items()}
         self.names = {name: names.get(id(tensor), name) for name, tensor in self.given.items()}
         self.starts = self._starts()
-        self.tape = Tape(self.graph, tensors, create_graph=options.create_graph, starts=self._flat_starts())
+        self.recorded = {name: self.graph.find(name).ref for name in options.record}
+        self.filters = {
+            self.graph.find(name).ref: make_filter(name, chosen, self._shape(self.graph.find(name).ref))
+            for name, chosen in (options.filter or {}).items()
+        }
+
+    def explain(self, jobs: Sequence[Job], targets: Sequence[Target], like: dict[str, Tensor]) -> list[Explanation]:
+        """Make the explanation of each job; ``like``: the user's own tensors, whose type the results take."""
+        plans = [
+            self._plan(job.analyzer, composite, target)
+            for job, composite, target in zip(jobs, self.composites, targets, strict=True)
+        ]
+        tape = Tape(
+            self.graph,
+            self.tensors,
+            create_graph=self.options.create_graph,
+            starts=self._flat_starts(),
+            needs=lambda layer: self._needs(layer, plans),
+        )
+        return [
+            self._explain(plan, tape, like, free=plan is plans[-1] and not self.options.create_graph) for plan in plans
+        ]
 
     def _starts(self) -> dict[str, tuple[Ref, ...]]:
         """Where the walk ends, by the name under which the result is returned."""
@@ -125,45 +154,52 @@ class _Run:
     def _flat_starts(self) -> list[Ref]:
         return list(dict.fromkeys(ref for refs in self.starts.values() for ref in refs))
 
-    def explain(self, jobs: Sequence[Job], targets: Sequence[Target]) -> list[Explanation]:
-        last = len(jobs) - 1
-        return [
-            self._explain(job.analyzer, composite, target, free=number == last and not self.options.create_graph)
-            for number, (job, composite, target) in enumerate(zip(jobs, self.composites, targets, strict=True))
-        ]
+    def _shape(self, ref: Ref) -> tuple[int, ...]:
+        return tuple(size if isinstance(size, int) else size.evaluate(self.sizes) for size in ref.info.shape)
 
-    def _explain(
-        self, analyzer: PropagationAnalyzer, composite: Composite, target: Target, *, free: bool
-    ) -> Explanation:
-        outputs = self.tape.outputs
-        name = target.select(outputs)
-        output, end = outputs[name], self.graph.outputs[name]
+    def _plan(self, analyzer: PropagationAnalyzer, composite: Composite, target: Target) -> _Plan:
+        shapes = {
+            name: torch.empty(self._shape(ref), dtype=ref.info.dtype, device="meta")
+            for name, ref in self.graph.outputs.items()
+        }
+        name = target.select(shapes)
+        end = self.graph.outputs[name]
+        matching = composite.match(self.graph, starts=self._flat_starts(), ends=[end])
+        if end.layer not in matching.matches and end not in matching.starts:
+            raise InputError(
+                f"output '{name}' does not depend on {', '.join(self.starts)} by operations that have a derivative "
+                "(it may be cut off by detach(), torch.no_grad() or a conversion to integers)"
+            )
+        for ref in [*self.recorded.values(), *self.filters]:
+            if ref.layer not in matching.matches and ref not in matching.starts:
+                raise LayerError(f"'{ref.layer.name}' does not lie between {', '.join(self.starts)} and the target")
+        return _Plan(analyzer, target, name, matching)
+
+    def _needs(self, layer: Layer, plans: Sequence[_Plan]) -> set[str]:
+        needed = {value for plan in plans for value in plan.matching.needs(layer)}
+        return needed | ({"ys"} if any(ref.layer is layer for ref in self.recorded.values()) else set())
+
+    def _explain(self, plan: _Plan, tape: Tape, like: dict[str, Tensor], *, free: bool) -> Explanation:
+        analyzer, target, matching = plan.analyzer, plan.target, plan.matching
+        output, end = tape.outputs[plan.output], self.graph.outputs[plan.output]
         with torch.set_grad_enabled(self.options.create_graph):
             scores, gradient = target.gradient(output, create_graph=self.options.create_graph)
             seed = analyzer.seed(output, gradient)
-        matching = composite.match(self.graph, starts=self._flat_starts(), ends=[end])
-        self._check_reach(matching, name, end)
-        recorded = {each: self._on_path(each, matching) for each in self.options.record}
-        filters = {
-            self._on_path(each, matching): make_filter(each, chosen, self._shape(each))
-            for each, chosen in (self.options.filter or {}).items()
-        }
         ledger = Ledger() if self.options.ledger else None
-        values = {ref: self.tape.value(ref) for ref in self._flat_starts()}
-        values |= {ref: self._value(ref) for ref in recorded.values()}
+        values = {ref: tape.value(ref) for ref in self._flat_starts()}
+        values |= {ref: self._value(tape, ref) for ref in self.recorded.values()}
         found = walk(
-            self.tape, {end: seed}, matching,
-            wanted=list(recorded.values()), filters=filters, ledger=ledger, free=free,
+            tape, {end: seed}, matching,
+            wanted=list(self.recorded.values()), filters=self.filters, ledger=ledger, free=free,
         )  # fmt: skip
-        notes = self._notes(found)
         readout = _Readout(analyzer, found, values)
-        relevance = self._by_input(readout)
+        relevance = self._by_input(readout, like)
         diagnostics = Diagnostics.measure(
             relevance,
             scores,
-            conserving=analyzer.family == "relevance" and not filters and self._conserves(end),
+            conserving=analyzer.family == "relevance" and not self.filters and self._conserves(end),
             fallbacks=[f"{match.layer.where()}: {match.description}" for match in matching.fallbacks],
-            notes=notes,
+            notes=self._notes(found),
             ledger=ledger.rows() if ledger is not None else None,
         )
         params = {key: value for key, value in analyzer.get_params().items() if key != "model"}
@@ -175,29 +211,31 @@ class _Run:
             method=analyzer.method,
             parameters=params,
             inputs=self._inputs(),
-            recorded={each: readout(ref) for each, ref in recorded.items()},
+            recorded={name: readout(ref) for name, ref in self.recorded.items()},
             layer=self.options.layer,
         )
 
-    def _value(self, ref: Ref) -> Tensor:
+    def _value(self, tape: Tape, ref: Ref) -> Tensor:
         """The forward value at an inner layer: an output of its record."""
-        record = self.tape.records.get(ref.layer)
-        value: Tensor = record.ys[ref.index] if record is not None else self.tape.value(ref)
+        record = tape.records.get(ref.layer)
+        value: Tensor = record.ys[ref.index] if record is not None else tape.value(ref)
         return value if self.options.create_graph else value.detach()
 
-    def _by_input(self, readout: Callable[[Ref], Tensor]) -> Tensor | dict[str, Tensor]:
+    def _by_input(self, readout: Callable[[Ref], Tensor], like: dict[str, Tensor]) -> Tensor | dict[str, Tensor]:
         if self.options.layer is not None:
             ((ref,),) = self.starts.values()
             return readout(ref)
-        found = {self.names[name]: self._at_input(name, refs, readout) for name, refs in self.starts.items()}
+        found = {self.names[name]: self._at_input(name, refs, readout, like) for name, refs in self.starts.items()}
         return next(iter(found.values())) if len(self.given) == 1 else found
 
-    def _at_input(self, name: str, refs: Sequence[Ref], readout: Callable[[Ref], Tensor]) -> Tensor:
+    def _at_input(
+        self, name: str, refs: Sequence[Ref], readout: Callable[[Ref], Tensor], like: dict[str, Tensor]
+    ) -> Tensor:
         tensor = self.given[name]
         if tensor.is_floating_point():
             relevance = readout(refs[0])
-            like = self.like.get(self.names[name])
-            return relevance if like is None else relevance.to(like.device, like.dtype)
+            own = like.get(self.names[name])
+            return relevance if own is None else relevance.to(own.device, own.dtype)
         # One value a token: the sum over the embedding, and over the embeddings where there are several.
         tokens = [readout(ref).sum(-1).reshape(tensor.shape) for ref in refs]
         return torch.stack(tokens).sum(0) if len(tokens) > 1 else tokens[0]
@@ -205,22 +243,6 @@ class _Run:
     def _inputs(self) -> Tensor | dict[str, Tensor]:
         given = {self.names[name]: tensor.detach() for name, tensor in self.given.items()}
         return next(iter(given.values())) if len(given) == 1 else given
-
-    def _on_path(self, name: str, matching: Matching) -> Ref:
-        layer = self.graph.find(name)
-        if layer not in matching.matches and layer.ref not in matching.starts:
-            raise LayerError(f"'{name}' does not lie between {', '.join(self.starts)} and the target")
-        return layer.ref
-
-    def _shape(self, name: str) -> tuple[int, ...]:
-        return tuple(self._value(self.graph.find(name).ref).shape)
-
-    def _check_reach(self, matching: Matching, name: str, end: Ref) -> None:
-        if end.layer not in matching.matches and end not in matching.starts:
-            raise InputError(
-                f"output '{name}' does not depend on {', '.join(self.starts)} by operations that have a derivative "
-                "(it may be cut off by detach(), torch.no_grad() or a conversion to integers)"
-            )
 
     def _conserves(self, end: Ref) -> bool:
         """Whether all that leads to the output passes the starts: at a layer beside a skip connection it does not."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from xaicore.errors import MatchError
 from xaicore.graph import Graph, Layer, Ref
 from xaicore.graph.drawing import aligned
 from xaicore.plugins import plugin_registry, resolve, suggest_provider
+from xaicore.propagation.record import BOTH
 
 if TYPE_CHECKING:
     from xaicore.propagation.composite import Composite
+
+MappingT = TypeVar("MappingT", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,11 @@ class Match:
     description: str
     provider: str
     fallback: bool = False
+
+    @property
+    def needs(self) -> Collection[str]:
+        """Which values the mapping reads: "xs", "ys"; a mapping that does not say is given both."""
+        return getattr(self.mapping, "needs", BOTH)
 
 
 class Matching:
@@ -52,6 +60,11 @@ class Matching:
     def fallbacks(self) -> list[Match]:
         """The layers that are passed by a fallback that was asked for."""
         return [match for match in self.matches.values() if match.fallback]
+
+    def needs(self, layer: Layer) -> Collection[str]:
+        """Which values the mapping of this layer reads; none where the walk does not pass."""
+        match = self.matches.get(layer)
+        return match.needs if match is not None else ()
 
     def rows(self) -> list[dict[str, str]]:
         """One row a layer, from input to output, for people and scripts."""
@@ -138,6 +151,20 @@ def _package_of(mapping: Any) -> str:
     return top.replace("_", "-") if top.startswith("xai_") else top
 
 
+def reads(*values: str) -> Callable[[MappingT], MappingT]:
+    """Say which values a mapping function reads, so that the tape need not hold the others: "xs", "ys" or nothing.
+
+    What is not named is still given, as tensors without data that have the right shape and type.
+    """
+
+    def declare(mapping: MappingT) -> MappingT:
+        mapping.needs = frozenset(values)  # type: ignore[attr-defined]
+        return mapping
+
+    return declare
+
+
+@reads()
 def vector_jacobian_product(xs: Any, ys: Any, rs: Any, state: Any) -> Any:
     """The gradient family's default: what the chain rule says."""
     return state.vjp(rs)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
 
-import torch
 from torch import Tensor
 
 from xaicore.graph import Layer
 from xaicore.propagation.ledger import Ledger
 from xaicore.propagation.linear_form import LinearForm, linear_form
-from xaicore.propagation.tape import Record, Tape
+from xaicore.propagation.record import Record
+from xaicore.propagation.tape import Tape
 
 
 class State:
@@ -57,26 +57,7 @@ class State:
         list of Tensor or None
             One for each input; None where nothing flows.
         """
-        record = self._record
-        pairs = [
-            (y, r)
-            for y, r in zip(record.ys, rs, strict=True)
-            if r is not None and isinstance(y, Tensor) and y.requires_grad
-        ]
-        wanted = [x for x, active in zip(record.xs, record.active, strict=True) if active]
-        if not pairs or not wanted:
-            return [None] * len(record.xs)
-        found = iter(
-            torch.autograd.grad(
-                [y for y, _ in pairs],
-                wanted,
-                [r for _, r in pairs],
-                retain_graph=True,
-                create_graph=self._tape.create_graph,
-                allow_unused=True,
-            )
-        )
-        return [next(found) if active else None for active in record.active]
+        return self._record.vjp(rs, create_graph=self._tape.create_graph)
 
     def cached(self, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
         """A tensor derived from the layer's parameters: made once, and again when one of them changes.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import torch
@@ -11,19 +10,7 @@ from torch import Tensor
 
 from xaicore.graph import Graph, Kind, Layer, Ref
 from xaicore.graph.constants import Constants
-
-
-@dataclass
-class Record:
-    """One layer's share of the tape: its own inputs and outputs, joined by autograd's record of this one layer.
-
-    Since the inputs are cut from the rest of the network, the vector-Jacobian product of a layer is that layer's
-    alone: ``x + f(x)`` does not run into ``f``, and a tensor that is read twice is two inputs.
-    """
-
-    xs: tuple[Tensor, ...]
-    ys: tuple[Any, ...]
-    active: tuple[bool, ...]  # which of xs lead back to what is explained
+from xaicore.propagation.record import BOTH, Record, fresh_start
 
 
 class Tape:
@@ -41,6 +28,8 @@ class Tape:
         differentiated.
     starts : sequence of Ref, optional
         Where walks will end; layers before these leave no record. Default: all sources of the graph.
+    needs : callable, optional
+        ``needs(layer)`` says which values of a layer walks will read: "xs", "ys", both or neither. Default: both.
     """
 
     def __init__(
@@ -50,6 +39,7 @@ class Tape:
         *,
         create_graph: bool = False,
         starts: Sequence[Ref] | None = None,
+        needs: Callable[[Layer], Collection[str]] = lambda layer: BOTH,
     ) -> None:
         self.graph = graph
         self.create_graph = create_graph
@@ -58,6 +48,7 @@ class Tape:
         if starts is None:
             starts = [ref for refs in graph.sources.values() for ref in refs]
         self.starts = tuple(starts)
+        self._needs = needs
         self.records: dict[Layer, Record] = {}
         self._values: dict[Ref, Tensor] = {}
         self.constants.refresh()
@@ -104,7 +95,7 @@ class Tape:
 
         with torch.enable_grad():
             ys = layer.call(lookup, self.sizes)
-        self.records[layer] = Record(local, ys, active)
+        self.records[layer] = Record.of(local, ys, active, BOTH if self.create_graph else self._needs(layer))
         self._keep(layer, ys if self.create_graph else tuple(_detached(y) for y in ys))
 
     def _local(self, value: Tensor, active: bool) -> Tensor:
@@ -114,7 +105,7 @@ class Tape:
         if self.create_graph and value.requires_grad:
             with torch.enable_grad():
                 return value.view_as(value)
-        return value.detach().requires_grad_()
+        return fresh_start(value)
 
     def _keep(self, layer: Layer, ys: tuple[Any, ...]) -> None:
         for index, y in enumerate(ys):

@@ -12,8 +12,9 @@ from xaicore.errors import XaicoreError
 from xaicore.graph import Layer, Ref
 from xaicore.propagation.ledger import Ledger
 from xaicore.propagation.matching import Match, Matching
+from xaicore.propagation.record import Record
 from xaicore.propagation.state import State
-from xaicore.propagation.tape import Record, Tape
+from xaicore.propagation.tape import Tape
 
 Filter = Callable[[Tensor], Tensor]
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from xaicore.graph import Condition, Graph, Layer, op
+from xaicore.propagation import reads
 
 if TYPE_CHECKING:
     from xaicore.propagation import State
 
 
+@reads()
 def guided(
     xs: Sequence[Tensor], ys: Sequence[Tensor], rs: Sequence[Tensor | None], state: State
 ) -> list[Tensor | None]:
@@ -20,6 +22,7 @@ def guided(
     return state.vjp([None if r is None else r.clamp(min=0) for r in rs])
 
 
+@reads()
 def deconvolved(
     xs: Sequence[Tensor], ys: Sequence[Tensor], rs: Sequence[Tensor | None], state: State
 ) -> list[Tensor | None]:

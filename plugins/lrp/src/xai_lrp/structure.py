@@ -15,6 +15,7 @@ from xai_lrp.rules.epsilon import Epsilon
 from xai_lrp.rules.pass_through import Pass
 from xai_lrp.rules.ratio import ratio
 from xaicore.graph import Kind
+from xaicore.propagation import reads
 
 if TYPE_CHECKING:
     from xaicore.propagation import State
@@ -29,6 +30,7 @@ batch_norm = Epsilon()
 _FILLING = {"masked_fill", "where", "index_put", "select_scatter", "slice_scatter"}
 
 
+@reads()
 def route(xs: Sequence[Tensor], ys: Sequence[Tensor], rs: Sequence[Tensor | None], state: State) -> list[Tensor | None]:
     """Relevance goes back the way the values came: max pooling (to the winner), concatenation, reshape, select, pad.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,11 @@ class AlphaBeta(LinearRule):
         if not self.beta >= 0:
             raise ParameterError(f"beta={self.beta!r} must be zero or positive (and alpha at least one).")
 
+    @property
+    def needs(self) -> Collection[str]:
+        """See `LinearRule.needs`."""
+        return frozenset({"xs"}) if self.beta == 0 else frozenset({"xs", "ys"})
+
     def share(self, x: Tensor, y: Tensor, r: Tensor, state: State) -> Tensor:
         """See `LinearRule.share`."""
         return signed_share(x, y, r, state, self.alpha, self.beta, self.bias)
@@ -72,6 +78,11 @@ class ZPlus(LinearRule):
 
     def __post_init__(self) -> None:
         check_mode(self.bias)
+
+    @property
+    def needs(self) -> Collection[str]:
+        """See `LinearRule.needs`."""
+        return frozenset({"xs"})
 
     def share(self, x: Tensor, y: Tensor, r: Tensor, state: State) -> Tensor:
         """See `LinearRule.share`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -20,6 +20,11 @@ class LinearRule:
     stand in a `Composite`. It needs a layer that is linear in its one input: a convolution, a transposed
     convolution, a linear layer, a batch norm, a product with a constant.
     """
+
+    @property
+    def needs(self) -> Collection[str]:
+        """Which values of the layer the rule reads: "xs", "ys". The tape does not hold the others."""
+        return frozenset({"xs", "ys"})
 
     def __call__(
         self, xs: Sequence[Tensor], ys: Sequence[Tensor], rs: Sequence[Tensor | None], state: State

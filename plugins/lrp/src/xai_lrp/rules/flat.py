@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,11 @@ class Flat(LinearRule):
     Lapuschkin et al. 2019, supplementary note 2.
     """
 
+    @property
+    def needs(self) -> Collection[str]:
+        """See `LinearRule.needs`."""
+        return frozenset({"xs"})
+
     def share(self, x: Tensor, y: Tensor, r: Tensor, state: State) -> Tensor:
         """See `LinearRule.share`."""
         return share_by_weight(x, r, state, torch.ones_like(linear_of(state).weight), connections(x, state))
@@ -35,6 +41,11 @@ class WSquare(LinearRule):
 
     Montavon et al. 2017, eq. 12. The denominators depend on the shapes alone and are computed once.
     """
+
+    @property
+    def needs(self) -> Collection[str]:
+        """See `LinearRule.needs`."""
+        return frozenset({"xs"})
 
     def share(self, x: Tensor, y: Tensor, r: Tensor, state: State) -> Tensor:
         """See `LinearRule.share`."""

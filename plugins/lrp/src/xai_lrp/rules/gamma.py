@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,11 @@ class Gamma(LinearRule):
         for name in ("gamma", "epsilon"):
             if not getattr(self, name) >= 0:
                 raise ParameterError(f"{name}={getattr(self, name)!r} must be zero or positive.")
+
+    @property
+    def needs(self) -> Collection[str]:
+        """See `LinearRule.needs`."""
+        return frozenset({"xs"})
 
     def share(self, x: Tensor, y: Tensor, r: Tensor, state: State) -> Tensor:
         """See `LinearRule.share`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Pass:
     """Relevance unchanged, for layers whose one input has the shape of their output."""
+
+    @property
+    def needs(self) -> Collection[str]:
+        """Shapes only, no values."""
+        return frozenset()
 
     def __call__(
         self, xs: Sequence[Tensor], ys: Sequence[Tensor], rs: Sequence[Tensor | None], state: State

@@ -46,7 +46,7 @@ def ratio(r: Tensor, z: Tensor) -> Tensor:
 def masked_ratio(r: Tensor, z: Tensor, dead: Tensor) -> Tensor:
     """``r / z``, and zero where ``dead``."""
     # Dividing by infinity, not masking the quotient, keeps the derivative free of NaN.
-    return _divide(r, z.masked_fill(dead, math.inf))
+    return _divide(r, torch.where(dead, math.inf, z))
 
 
 def ratio_to_part(r: Tensor, part: Tensor, scratch: bool) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,11 @@ class ZBox(LinearRule):
             raise ParameterError(f"low must not exceed high, got {self!r}.")
         if not self.epsilon >= 0:
             raise ParameterError(f"epsilon={self.epsilon!r} must be zero or positive.")
+
+    @property
+    def needs(self) -> Collection[str]:
+        """See `LinearRule.needs`."""
+        return frozenset({"xs"})
 
     def share(self, x: Tensor, y: Tensor, r: Tensor, state: State) -> Tensor:
         """See `LinearRule.share`."""
