@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from oracles import assert_same, eager, noise, shaken
@@ -148,3 +150,36 @@ def test_wrong_numbers_of_inputs_are_refused_with_the_names_of_those_expected() 
 def test_only_modules_are_traced() -> None:
     with pytest.raises(InputError, match="trace takes a torch.nn.Module; got function"):
         xaicore.trace(lambda x: x, noise(2, 3))  # type: ignore[arg-type]
+
+
+class Branching(Plain):
+    """Takes another way by a test on the size of the batch."""
+
+    def __init__(self, doubled: Any) -> None:
+        super().__init__()
+        self.doubled = doubled
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * super().forward(x) if self.doubled(x.shape[0]) else super().forward(x)
+
+
+@pytest.mark.parametrize("order", [(2, 3, 6, 5, 1, 2, 6), (6, 5, 2, 3, 1)])
+@pytest.mark.parametrize("doubled", [lambda size: size > 4, lambda size: size % 2 == 0, lambda size: size == 3])
+def test_a_branch_on_the_size_of_the_batch_is_taken_as_the_model_takes_it(doubled: Any, order: tuple[int, ...]) -> None:
+    model = shaken(Branching(doubled))
+    for size in order:
+        x = noise(size, 2, 5, 5, seed=size)
+        assert_same(xaicore.trace(model, x)(x), eager(model, x))
+
+
+def test_a_graph_is_compared_with_the_model_once_for_each_batch_size() -> None:
+    model = shaken(Plain())
+    calls = []
+    x = noise(2, 2, 5, 5)
+    xaicore.trace(model, x)
+    model.dense.register_forward_hook(lambda *ignored: calls.append(1))
+    graph = xaicore.trace(model, x)  # a hook is part of the model: it is captured anew
+    calls.clear()
+    assert xaicore.trace(model, x) is graph and len(calls) == 0
+    assert xaicore.trace(model, x[:1]) is graph and len(calls) == 1
+    assert xaicore.trace(model, x[:1]) is graph and len(calls) == 1

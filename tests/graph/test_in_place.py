@@ -33,7 +33,7 @@ class Module(Net):
 
 class Chained(Net):
     def body(self, h: Tensor) -> Tensor:
-        return h.add_(1.0).mul_(2.0).relu_().sub_(0.5)
+        return h.add_(1.0).mul_(2.0).sub_(0.5).relu_()
 
 
 class NameReadLater(Net):
@@ -83,9 +83,9 @@ class WriteThroughView(Net):
 
 class BothHalves(Net):
     def body(self, h: Tensor) -> Tensor:
-        a, b = h.chunk(2, dim=1)
-        a.relu_()
-        b.tanh_()
+        a, b = h[:, :3], h[:, 3:]
+        a.mul_(3.0)
+        b.add_(1.0)
         return h
 
 

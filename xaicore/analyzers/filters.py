@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,9 +21,11 @@ def make_filter(layer: str, chosen: Any, shape: tuple[int, ...]) -> Callable[[Te
     layer : str
         Its name, for messages.
     chosen : int, sequence of int, mask or callable
-        Channels (dimension 1); or a boolean or numeric tensor that broadcasts against ``shape``; or a function of
+        Channels (dimension 1); or a boolean or numeric tensor or array that broadcasts against ``shape``; or a function of
         what arrived.
     """
+    if isinstance(chosen, np.ndarray):
+        chosen = torch.from_numpy(chosen)
     if isinstance(chosen, Tensor) and chosen.dtype is not torch.bool and not chosen.is_floating_point():
         chosen = chosen.tolist()
     if isinstance(chosen, Tensor):

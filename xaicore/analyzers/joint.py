@@ -71,11 +71,41 @@ def _explain_jointly(
     composites = [job.analyzer.build_composite().with_fallback(options.fallback) for job in jobs]
     targets = _Targets(tuple(resolve_target(job.target, options.output) for job in jobs))
 
+    groups = _groups(composites, options)
+    _check_divisible(prepared, options, engine)
+
     def run(part: Inputs, part_targets: _Targets) -> list[Explanation]:
-        return _Run(model, part, composites, options).explain(jobs, part_targets.each, like)
+        found: dict[int, Explanation] = {}
+        for group in groups:
+            one_run = _Run(model, part, [composites[number] for number in group], options)
+            made = one_run.explain([jobs[n] for n in group], [part_targets.each[n] for n in group], like)
+            found.update(zip(group, made, strict=True))
+        return [found[number] for number in range(len(jobs))]
 
     chunks = engine.run(run, prepared, targets)
     return [Explanation.concat(parts) if len(parts) > 1 else parts[0] for parts in map(list, zip(*chunks, strict=True))]
+
+
+def _groups(composites: Sequence[Composite], options: Options) -> list[list[int]]:
+    """Which jobs share a forward: all, unless inner layers are named, whose values depend on the form of the graph."""
+    numbers = list(range(len(composites)))
+    if options.layer is None and not options.record and not options.filter:
+        return [numbers]
+    by_family = [[n for n in numbers if (composites[n].family == "relevance") is relevance] for relevance in (False, True)]
+    return [group for group in by_family if group]
+
+
+def _check_divisible(prepared: Inputs, options: Options, engine: Engine) -> None:
+    """Refuse to split what belongs to all samples together: the relevance of its parts could not be joined."""
+    batch = prepared.batch
+    if options.layer is not None or engine.batch_size is None or engine.batch_size >= batch:
+        return
+    for name, tensor in prepared.tensors().items():
+        if tensor.is_floating_point() and tensor.shape[:1] != (batch,):
+            raise InputError(
+                f"input '{name}' of shape {tuple(tensor.shape)} does not have the batch of {batch} in front, so that "
+                "the relevance of separate batches cannot be joined. Leave batch_size= out."
+            )
 
 
 def _originals(inputs: Any, prepared: Inputs) -> dict[str, Tensor]:

@@ -85,8 +85,10 @@ class Explanation:
         } | others
         lengths = {"labels": len(self.target["labels"]), "index": len(self.target["index"])}
         lengths |= {"values": self.target["values"].numel(), "explained": self.diagnostics.explained.numel()}
-        if self.layer is None:
-            lengths |= {name or "relevance": len(tensor) for name, tensor in named(self.relevance).items()}
+        # Of several inputs some need not have the batch in front: the initial state of an LSTM, a shared matrix.
+        relevance = {name or "relevance": len(tensor) for name, tensor in named(self.relevance).items()}
+        if self.layer is None and len(self) not in relevance.values():
+            lengths |= relevance
         if len(set(lengths.values())) > 1:
             raise InputError(f"The parts of an explanation disagree on the number of samples: {lengths}.")
 
@@ -107,11 +109,13 @@ class Explanation:
             which = which if which.numel() else which.long()  # an empty list has no type of its own
         index = samples[which].reshape(-1)
         stray = [name for name, tensor in self.recorded.items() if tensor.shape[:1] != (len(self),)]
-        if any(tensor.shape[:1] != (len(self),) for tensor in named(self.relevance).values()):
-            raise InputError(f"The relevance at layer {self.layer!r} has no batch dimension in front to select from.")
+        whole = [name for name, tensor in named(self.relevance).items() if tensor.shape[:1] != (len(self),)]
+        if whole:
+            place = f"at layer {self.layer!r}" if self.layer is not None else f"of input {whole[0]!r}"
+            raise InputError(f"The relevance {place} has no batch dimension in front to select from.")
 
         def select(tensor: Tensor) -> Tensor:
-            return tensor[index.to(tensor.device)]
+            return tensor[index.to(tensor.device)] if tensor.shape[:1] == (len(self),) else tensor
 
         relevance = _mapped(select, self.relevance)
         diagnostics = self.diagnostics.select(index, count_non_finite(named(relevance).values()))

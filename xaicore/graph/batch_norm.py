@@ -29,8 +29,8 @@ def fold_batch_norm(graph: Graph) -> Graph:
     for layer in list(graph.layers):
         if layer.kind is Kind.BATCH_NORM and not layer.constant:
             folding.fold(layer)
-    # New constants come first: constants are computed when asked for, so only their presence matters.
-    graph.layers = (*folding.constants, *graph.layers)
+    known = [layer for layer in graph.layers if layer.constant]
+    graph.layers = (*known, *folding.constants, *(layer for layer in graph.layers if not layer.constant))
     folded = with_facts(graph.replaced(folding.changes))
     folded.is_folded = True
     return folded

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import fx
-from torch.export.graph_signature import InputKind, TensorArgument
+from torch.export.graph_signature import InputKind, OutputKind, TensorArgument
 from torch.utils import _pytree as pytree
 
 from xaicore.errors import CaptureError
@@ -40,7 +40,9 @@ class _Builder:
         self.leaf_inputs: list[Layer | None] = []  # one for each leaf of the call's arguments
         self.values: dict[fx.Node, Any] = {}  # node -> Ref, list of Ref, size or plain value
         self._specs = {getattr(s.arg, "name", None): s for s in program.graph_signature.input_specs}
+        # A layer is never called like a parameter or a module, so that a name means one thing.
         self._taken = set(self._specs) | {str(s.target) for s in program.graph_signature.input_specs}
+        self._taken |= {path for node in program.graph.nodes for path, _ in _modules_of(node)}
         self._counts: dict[str, int] = {}
         self._results: tuple[Any, ...] = ()
 
@@ -67,9 +69,14 @@ class _Builder:
             self.leaf_inputs.append(layer)
         else:
             store = self.program.state_dict if spec.target in self.program.state_dict else self.program.constants
-            layer = _stored(
-                without_prefix(spec.target or node.name), store[spec.target], spec.kind == InputKind.PARAMETER
-            )
+            value = store[spec.target]
+            if not isinstance(value, torch.Tensor):
+                raise CaptureError(
+                    f"the model's forward uses a {type(value).__name__} ({spec.target}), which is no tensor and can be no "
+                    "part of a graph. Model-agnostic methods (the perturbation family) still work: they only call the "
+                    "model."
+                )
+            layer = _stored(without_prefix(spec.target or node.name), value, spec.kind == InputKind.PARAMETER)
         self._keep(node, layer)
 
     def _add_attribute(self, node: fx.Node) -> None:
@@ -151,8 +158,11 @@ class _Builder:
 
     def outputs(self) -> dict[str, Ref]:
         """The tensors the model returns, by name; what is a plain value or a constant cannot be explained."""
-        names = _output_names(self.program, len(self._results))
-        refs = ((name, self.values.get(node)) for name, node in zip(names, self._results, strict=True))
+        # Beside what the model returns, a program may return what it wrote to its inputs and buffers.
+        specs = zip(self.program.graph_signature.output_specs, self._results, strict=True)
+        returned = [node for spec, node in specs if spec.kind == OutputKind.USER_OUTPUT]
+        names = _output_names(self.program, len(returned))
+        refs = ((name, self.values.get(node)) for name, node in zip(names, returned, strict=True))
         return {name: ref for name, ref in refs if isinstance(ref, Ref)}
 
 
@@ -173,11 +183,14 @@ def _info(value: Any) -> TensorInfo:
 
 
 def _module_of(node: fx.Node) -> tuple[str, str]:
-    stack = list((node.meta.get("nn_module_stack") or {}).values())
-    if not stack or not stack[-1][0]:
-        return "", ""
-    path, module_type = stack[-1]
-    return without_prefix(path), str(module_type).rsplit(".", 1)[-1].removesuffix("'>")
+    path, module_type = _modules_of(node)[-1] if _modules_of(node) else ("", "")
+    return path, module_type if path else ""
+
+
+def _modules_of(node: fx.Node) -> list[tuple[str, str]]:
+    """Path and type of the modules in whose forward the node is, the innermost last."""
+    stack = (node.meta.get("nn_module_stack") or {}).values()
+    return [(without_prefix(path), str(kind).rsplit(".", 1)[-1].removesuffix("'>")) for path, kind in stack if path]
 
 
 def _source_of(node: fx.Node) -> str:

@@ -17,6 +17,7 @@ from torch.utils import _pytree as pytree
 
 from xaicore.errors import CaptureError
 from xaicore.graph.returned import Returning
+from xaicore.graph.sizes import SizeExpression, size_of
 
 _LIBRARIES = (str(Path(torch.__file__).parent), str(Path(__file__).parent.parent), "/contextlib.py")
 
@@ -97,7 +98,7 @@ def _export(
         shapes = collection.dynamic_shapes(returning, args, kwargs)
     else:
         args, kwargs = pytree.tree_unflatten(leaves, spec)
-    with evaluation_mode(model), untouched_buffers(model), quiet():
+    with evaluation_mode(model), untouched(model), quiet():
         return torch.export.export(returning, args, kwargs, dynamic_shapes=shapes, strict=False)
 
 
@@ -120,16 +121,32 @@ def quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def untouched_buffers(model: nn.Module) -> Iterator[None]:
-    """Buffers that the model's forward writes to are put back."""
-    saved = [(buffer, buffer._version, buffer.detach().clone()) for buffer in model.buffers()]
+def untouched(model: nn.Module) -> Iterator[None]:
+    """What the model's forward writes to is put back: buffers, attributes, and the lists and dicts among these."""
+    writable = [buffer for buffer in model.buffers() if not buffer.is_inference()]
+    buffers = [(buffer, buffer._version, buffer.detach().clone()) for buffer in writable]
+    attributes = [vars(module) for module in model.modules()]
+    values = [value for own in attributes for value in own.values()]
+    stores = [(store, dict(store)) for store in (*attributes, *values) if isinstance(store, dict)]
+    lists = [(value, list(value)) for value in values if isinstance(value, list)]
     try:
         yield
     finally:
-        for buffer, version, before in saved:
+        for store, before in stores:
+            if _changed(list(store.items()), list(before.items())):
+                store.clear()
+                store.update(before)
+        for value, items in lists:
+            value[:] = items
+        for buffer, version, content in buffers:
             if buffer._version != version:
                 with torch.no_grad():
-                    buffer.copy_(before)
+                    buffer.copy_(content)
+
+
+def _changed(items: list[tuple[Any, Any]], before: list[tuple[Any, Any]]) -> bool:
+    same = (key == other and value is old for (key, value), (other, old) in zip(items, before, strict=False))
+    return len(items) != len(before) or not all(same)
 
 
 def _batch_is_free(program: torch.export.ExportedProgram) -> bool:
@@ -137,7 +154,7 @@ def _batch_is_free(program: torch.export.ExportedProgram) -> bool:
     inputs = set(program.graph_signature.user_inputs)
     values = [node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder" and node.name in inputs]
     tensors = [value for value in values if isinstance(value, torch.Tensor) and value.ndim]
-    return bool(tensors) and isinstance(tensors[0].shape[0], torch.SymInt)
+    return bool(tensors) and isinstance(size_of(tensors[0].shape[0]), SizeExpression)
 
 
 def _explain(model: nn.Module, error: Exception) -> str:

@@ -86,8 +86,10 @@ def _stamp(tensor: torch.Tensor | None) -> Hashable:
     """
     assert tensor is not None
     version = None if tensor.is_inference() else tensor._version
-    flat = tensor.detach().reshape(-1) if tensor.is_contiguous() else tensor.detach().flatten()[:0]
-    probe = flat[:: max(1, flat.numel() // _PROBES)] if flat.numel() else flat
+    # All of the memory between the first element and the last, in whatever order the dimensions lie in it.
+    extent = 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    flat = tensor.detach().as_strided((extent if tensor.numel() else 0,), (1,))
+    probe = flat[:: max(1, flat.numel() // _PROBES)]
     return (id(tensor), version, tensor.data_ptr(), tuple(probe.tolist()) if tensor.device.type == "cpu" else ())
 
 

@@ -28,7 +28,9 @@ def cut_graph(graph: Graph, start: Layer) -> Graph:
     wanted = list(dict.fromkeys(wanted))
     inputs = {ref: _input_for(ref) for ref in wanted}
     body = [layer for layer in graph.layers if layer.constant or (layer in rest and layer is not start)]
-    part = Graph([*inputs.values(), *body], list(inputs.values()), outputs, notes=graph.notes)
+    part = Graph(
+        [*inputs.values(), *body], list(inputs.values()), outputs, notes=graph.notes, is_folded=graph.is_folded
+    )
     return with_facts(part.replaced({ref: layer.ref for ref, layer in inputs.items()}))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from html import escape
 
 from xaicore.graph.graph import Graph
 from xaicore.graph.kinds import Kind
@@ -61,7 +62,7 @@ def mermaid(graph: Graph) -> str:
     ids = {layer: f"n{number}" for number, layer in enumerate(_shown(graph))}
     lines = ["flowchart TD"]
     for layer, node in ids.items():
-        label = "<br/>".join(_label(layer)).replace('"', "#quot;")
+        label = "<br/>".join(escape(line, quote=False).replace('"', "#quot;") for line in _label(layer))
         lines.append(f'    {node}["{label}"]')
     lines += [f'    {ids[start]} -->|"{shape}"| {ids[end]}' for start, end, shape in _edges(graph)]
     lines += [f"    style {node} fill:{_COLORS[layer.kind]}" for layer, node in ids.items() if layer.kind in _COLORS]

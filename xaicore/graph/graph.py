@@ -57,12 +57,13 @@ class Graph:
         *,
         leaf_inputs: Sequence[Layer | None] | None = None,
         notes: Sequence[str] = (),
+        is_folded: bool = False,
     ) -> None:
         self.layers = tuple(layers)
         self.inputs = tuple(inputs)
         self.outputs = dict(outputs)
         self.notes = tuple(notes)
-        self.is_folded = False
+        self.is_folded = is_folded
         self.leaf_inputs = tuple(inputs if leaf_inputs is None else leaf_inputs)
         self.constants = Constants()
 
@@ -253,6 +254,7 @@ class Graph:
             {name: Ref(twins[ref.layer], ref.index) for name, ref in self.outputs.items()},
             leaf_inputs=[None if layer is None else twins[layer] for layer in self.leaf_inputs],
             notes=self.notes,
+            is_folded=self.is_folded,
         )
 
     def replaced(self, changes: Mapping[Ref, Ref], notes: Sequence[str] = ()) -> Graph:
@@ -267,7 +269,14 @@ class Graph:
             layer.arguments = {name: substitute(value, final) for name, value in layer.arguments.items()}
             layer.refresh()
         outputs = {name: final(ref) for name, ref in self.outputs.items()}
-        graph = Graph(self.layers, self.inputs, outputs, leaf_inputs=self.leaf_inputs, notes=(*self.notes, *notes))
+        graph = Graph(
+            self.layers,
+            self.inputs,
+            outputs,
+            leaf_inputs=self.leaf_inputs,
+            notes=(*self.notes, *notes),
+            is_folded=self.is_folded,
+        )
         needed = {ref.layer for ref in outputs.values()} | set(self.inputs)
         for layer in reversed(self.layers):
             if layer in needed:

@@ -21,17 +21,17 @@ def find_layer(layers: Sequence[Layer], name: str | Layer) -> Layer:
     path, _, call = name.partition("@")
     computed = [layer for layer in layers if not layer.constant and layer.arguments]
     own = [layer for layer in computed if layer.module_path == path]
-    if call:
-        calls = _calls(own, computed)
-        if call.isdigit() and int(call) < len(calls):
-            return calls[int(call)][-1]
-        raise LayerError(f"no layer '{name}': module '{path}' is called {len(calls)} times")
     below = [layer for layer in computed if layer.module_path == path or layer.module_path.startswith(path + ".")]
     if not below or not path:
         known = [layer.name for layer in computed] + sorted({layer.module_path for layer in computed} - {""})
         raise LayerError(
             f"the graph has no layer or module '{name}'.{nearest(name, known)} print(graph) lists all layers."
         )
+    if call:
+        calls = _calls(own, computed)
+        if call.isdigit() and int(call) < len(calls):
+            return calls[int(call)][-1]
+        raise LayerError(f"no layer '{name}': module '{path}' is called {len(calls)} times")
     calls = _calls(own, computed) if len(own) == len(below) else []
     if len(calls) > 1:
         names = ", ".join(f"'{path}@{number}' ({call[-1].name})" for number, call in enumerate(calls))

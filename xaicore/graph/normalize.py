@@ -17,6 +17,11 @@ _COPIES = "clone contiguous lift_fresh_copy alias positive".split()
 _CASTS = "to _to_copy type_as float double half".split()
 # A view asks for a certain memory layout, which need not hold once copies are gone; a reshape asks for none.
 _VIEWS = {"view": torch.ops.aten.reshape.default, "_unsafe_view": torch.ops.aten.reshape.default}
+_SHAPED_LIKE = {
+    "expand_as": (torch.ops.aten.expand.default, "expand", "size"),
+    "view_as": (torch.ops.aten.reshape.default, "reshape", "shape"),
+    "reshape_as": (torch.ops.aten.reshape.default, "reshape", "shape"),
+}
 
 
 def without_no_ops(graph: Graph) -> Graph:
@@ -26,12 +31,24 @@ def without_no_ops(graph: Graph) -> Graph:
         if layer.op_name in _VIEWS and _overload(layer.op) == "default":
             layer.op, layer.op_name = _VIEWS[layer.op_name], "reshape"
             layer.positional = len(layer.arguments)
+        elif layer.op_name in _SHAPED_LIKE:
+            _without_pattern(layer)
         if layer.op_name == "copy":
             layer.op, layer.positional = _copied, len(layer.arguments)
         first = next(iter(layer.arguments.values()), None)
         if isinstance(first, Ref) and _does_nothing(layer, first):
             changes[layer.ref] = first
     return graph.replaced(changes)
+
+
+def _without_pattern(layer: Layer) -> None:
+    """``x.expand_as(y)`` is ``x.expand(sizes)``: nothing but the shape of ``y`` is read, nothing flows back to it."""
+    x = layer.arguments["self"]
+    layer.op, layer.op_name, sizes = _SHAPED_LIKE[layer.op_name]
+    layer.arguments = {"self": x, sizes: list(layer.outputs[0].shape)}
+    layer.positional = 2
+    if x.layer.constant:
+        layer.constant, layer.kind = True, Kind.CONSTANT
 
 
 def _copied(target: Tensor, source: Tensor, non_blocking: bool = False) -> Tensor:

@@ -54,7 +54,17 @@ def walk(
     -------
     dict of Ref to Tensor
         What arrived at the starts and at ``wanted``; tensors that nothing arrived at are missing.
+
+    Raises
+    ------
+    XaicoreError
+        The matching is of another graph than the tape, or a mapping returns something else than it should.
     """
+    if matching.graph is not tape.graph:
+        raise XaicoreError(
+            "the composite was matched with another graph than the tape ran. A composite of the relevance family works "
+            "on graph.folded: make the tape of matching.graph."
+        )
     kept = dict.fromkeys([*matching.starts, *wanted])
     arrived: dict[Ref, Tensor] = dict(seeds)
     found: dict[Ref, Tensor] = {}

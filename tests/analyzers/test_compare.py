@@ -1,0 +1,125 @@
+"""Several methods, or several targets, from one forward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from oracles import OperatorCounter, assert_same, noise, shaken
+from torch import Tensor, nn
+
+import xaicore
+from xaicore.analyzers import Analyzer
+from xaicore.errors import ParameterError
+from xaicore.explanation import Diagnostics, Explanation
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.norm = nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4)
+        self.two, self.head = nn.Conv2d(4, 4, 3), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.two(self.norm(self.one(x)).relu()).relu().mean((2, 3)))
+
+
+@pytest.fixture
+def model() -> nn.Module:
+    return shaken(Net())
+
+
+X = noise(4, 2, 5, 5)
+METHODS = ["gradients.saliency", "lrp.epsilon", "gradients.input_x_gradient", "lrp.zero"]
+
+
+def same(one: Explanation, other: Explanation) -> None:
+    assert_same(one.relevance, other.relevance)  # type: ignore[arg-type]
+    assert_same(one.diagnostics.explained, other.diagnostics.explained)
+    assert one.target["labels"] == other.target["labels"]
+    assert one.method == other.method and one.parameters == other.parameters
+
+
+def test_methods_of_both_families_share_one_forward_and_give_what_each_gives_alone(model: nn.Module) -> None:
+    alone = {name: xaicore.explain(model, X, method=name) for name in METHODS}
+    xaicore.compare(model, X, methods=METHODS)
+    with OperatorCounter() as counter:
+        together = xaicore.compare(model, X, methods=METHODS)
+    assert counter.of(["convolution", "convolution_backward"]) == [2, 2 * len(METHODS)]
+    assert list(together) == METHODS
+    for name in METHODS:
+        same(together[name], alone[name])
+
+
+def test_targets_share_one_forward_and_give_what_each_gives_alone(model: nn.Module) -> None:
+    analyzer: Any = xaicore.create_analyzer("lrp.epsilon", model)
+    targets: list[Any] = [0, None, [0, 1, 2, 0], xaicore.Contrast(0, 1), lambda y: y.square().sum(1)]
+    alone = [analyzer.analyze(X, target) for target in targets]
+    with OperatorCounter() as counter:
+        together = analyzer.analyze_targets(X, targets)
+    assert counter.of(["convolution", "convolution_backward"]) == [2, 2 * len(targets)]
+    for one, other in zip(together, alone, strict=True):
+        same(one, other)
+
+
+def test_targets_in_batches_and_at_a_layer(model: nn.Module) -> None:
+    analyzer: Any = xaicore.create_analyzer("gradients.saliency", model)
+    together = analyzer.analyze_targets(X, [0, [2, 1, 0, 1]], batch_size=3, layer="one")
+    for one, target in zip(together, [0, [2, 1, 0, 1]], strict=True):
+        same(one, analyzer.analyze(X, target, layer="one"))
+
+
+def test_names_are_canonical_and_in_the_order_given(model: nn.Module) -> None:
+    found = xaicore.compare(model, X, methods=["input_t_gradient", "lrp.z", "saliency"])
+    assert list(found) == ["gradients.input_x_gradient", "lrp.zero", "gradients.saliency"]
+
+
+def test_a_name_that_is_taken_gets_a_number(model: nn.Module) -> None:
+    methods = [xaicore.create_analyzer("lrp.epsilon", model, epsilon=value) for value in (0.1, 0.2, 0.3)]
+    found = xaicore.compare(model, X, methods=methods)
+    assert list(found) == ["lrp.epsilon", "lrp.epsilon (2)", "lrp.epsilon (3)"]
+    assert [explanation.parameters["epsilon"] for explanation in found.values()] == [0.1, 0.2, 0.3]
+
+
+def test_one_name_alone_and_a_mapping_with_parameters(model: nn.Module) -> None:
+    assert list(xaicore.compare(model, X, methods="saliency")) == ["gradients.saliency"]
+    found = xaicore.compare(model, X, methods={"lrp.epsilon": {"epsilon": 0.5}, "gradients.saliency": {}}, target=1)
+    same(found["lrp.epsilon"], xaicore.explain(model, X, method="lrp.epsilon", epsilon=0.5, target=1))
+
+
+def test_one_analyzer_given_twice_is_explained_twice(model: nn.Module) -> None:
+    analyzer = xaicore.create_analyzer("gradients.saliency", model)
+    found = xaicore.compare(model, X, methods=[analyzer, analyzer])
+    assert list(found) == ["gradients.saliency", "gradients.saliency (2)"]
+
+
+def test_options_hold_for_all(model: nn.Module) -> None:
+    found = xaicore.compare(model, X, methods=METHODS[:2], target=2, layer="one", batch_size=3)
+    for name, explanation in found.items():
+        same(explanation, xaicore.explain(model, X, method=name, target=2, layer="one"))
+
+
+class Constant(Analyzer):
+    """A method that does not propagate."""
+
+    def analyze(self, inputs: Any, target: Any = None, **options: Any) -> Explanation:
+        batch = len(inputs)
+        zeros = torch.zeros(batch)
+        labels = {"kind": "class", "labels": ["0"] * batch, "index": [0] * batch, "values": zeros}
+        diagnostics = Diagnostics.measure(torch.zeros_like(inputs), zeros, conserving=False)
+        return Explanation(torch.zeros_like(inputs), zeros[:, None], labels, diagnostics, self.method)
+
+
+def test_methods_that_do_not_propagate_take_their_place_in_the_order(model: nn.Module) -> None:
+    found = xaicore.compare(model, X, methods=["gradients.saliency", Constant(model), "lrp.zero"])
+    assert list(found) == ["gradients.saliency", "Constant", "lrp.zero"]
+
+
+@pytest.mark.parametrize(
+    ("methods", "message"),
+    [([], "at least one method"), ([xaicore.create_analyzer("saliency", nn.Linear(2, 2))], "another model")],
+)
+def test_what_cannot_be_compared_is_refused(model: nn.Module, methods: Any, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        xaicore.compare(model, X, methods=methods)
