@@ -69,9 +69,10 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Run the examples in docstrings and guides."""
+    """Run the code in docstrings, in the README and the guides, and the example scripts."""
     install_checkout(session, "test")
-    session.run("pytest", "--doctest-modules", "--doctest-glob=*.md", "xaicore", "docs", *session.posargs)
+    session.run("pytest", "--doctest-modules", "xaicore", *session.posargs)
+    session.run("pytest", "tests/test_docs.py", "tests/test_examples.py", *session.posargs, env=one_thread())
 
 
 @nox.session

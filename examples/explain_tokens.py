@@ -95,7 +95,7 @@ def main() -> None:
         predicted = ("blame", "praise")[explanation.target["index"][row]]
         ax = figure.add_axes((0.19, 0.65 - 0.2 * row, 0.8, 0.17))
         tokens(relevance, words, ax)
-        figure.text(0.02, 0.69 - 0.2 * row, predicted, fontsize=7)
+        figure.text(0.02, 0.715 - 0.2 * row, predicted, fontsize=7)
     figure.savefig(out, dpi=150)
     print(f"wrote {out}")
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
-from xai_lrp.rules import Epsilon, LinearRule
 
 import xaicore
+from xai_lrp.rules import Epsilon, LinearRule
 from xaicore import Composite, Kind, kind
 from xaicore.propagation import State
 from xaicore.visualization import grid

@@ -62,9 +62,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.syspath_prepend(tmp_path)
     before = set(sys.modules)
     yield tmp_path
-    own = [name for name in set(sys.modules) - before if str(tmp_path) in str(getattr(sys.modules[name], "__file__", ""))]
-    for name in own:
-        del sys.modules[name]
+    for name in set(sys.modules) - before:
+        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
     monkeypatch.undo()
     reset_registry()
 
@@ -115,8 +115,10 @@ def assert_shows(shown: str, printed: str, where: str) -> None:
     match = re.fullmatch(rf"\s*{pattern}\s*", found, re.DOTALL)
     assert match, f"{where} shows\n{shown}\nbut prints\n{printed}"
     for number, own in zip(_NUMBER.findall(expected), match.groups(), strict=True):
-        last_digit = 10.0 ** -len(number.partition(".")[2]) if re.fullmatch(r"-?\d+\.\d+", number) else 0.0
-        assert float(own) == pytest.approx(float(number), rel=_TOLERANCE, abs=last_digit), f"{where}: {own}, not {number}"
+        decimals = number.partition(".")[2]
+        last_digit = 10.0 ** -len(decimals) if decimals.isdigit() else 0.0
+        close = pytest.approx(float(number), rel=_TOLERANCE, abs=last_digit)
+        assert float(own) == close, f"{where} shows {number} but prints {own}"
 
 
 def _plain(text: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+from typing import ClassVar
+
 import pytest
 import torch
 from oracles import noise, shaken
@@ -49,8 +52,6 @@ class Failing(Net):
 
 
 def offending_line(kind: type[nn.Module]) -> int:
-    import inspect
-
     lines, start = inspect.getsourcelines(kind)
     return start + next(number for number, line in enumerate(lines) if "the offending line" in line)
 
@@ -102,7 +103,7 @@ def test_a_graph_that_gives_nan_where_the_model_does_not_is_refused() -> None:
     class Remembers(Net):
         """Gives NaN in every other call, so that the graph's answer and the model's must differ at some time."""
 
-        state = [0]
+        state: ClassVar[list[int]] = [0]
 
         def forward(self, x: Tensor) -> Tensor:
             type(self).state[0] += 1

@@ -1,4 +1,4 @@
-"""What is known of tensors before anything runs: which are never negative, which scales another, which are on the path."""
+"""What is known of tensors before anything runs: which are never negative, which scale others, what is on the path."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from torch.nn import functional as F
 
 import xaicore
 from xaicore.graph import Graph, Kind
-
 
 NONNEGATIVE = {
     "relu": lambda h, c: h.relu(),
@@ -66,9 +65,7 @@ SIGNED = {
     "times a constant tensor": lambda h, c: h.relu() * c,
     "half signed product": lambda h, c: h.relu() * h,
     "negative padding value": lambda h, c: F.pad(h.relu(), (1, 1), value=-1.0),
-    "bicubic interpolation": lambda h, c: F.interpolate(
-        h.relu().reshape(-1, 1, 2, 3), scale_factor=2, mode="bicubic"
-    ),
+    "bicubic interpolation": lambda h, c: F.interpolate(h.relu().reshape(-1, 1, 2, 3), scale_factor=2, mode="bicubic"),
     "log": lambda h, c: (h.relu() + 0.5).log(),
     "masked with a negative value": lambda h, c: h.relu().masked_fill(h > 0, -1.0),
     "where with signed": lambda h, c: torch.where(h > 1, h.relu(), h),

@@ -173,7 +173,7 @@ def test_conditions_say_what_they_are() -> None:
 
 def test_and_or_not_in_words_are_refused() -> None:
     with pytest.raises(TypeError, match="combine conditions with &, | and ~"):
-        kind("linear") and last  # noqa: B018
+        kind("linear") and last
 
 
 def test_conditions_answer_for_the_graph_they_are_asked_about() -> None:

@@ -8,9 +8,9 @@ import pytest
 import torch
 from oracles import OperatorCounter, assert_same, noise, shaken
 from torch import Tensor, nn
-from xai_lrp import AlphaBeta, Epsilon, Gamma, ZBox
 
 import xaicore
+from xai_lrp import AlphaBeta, Epsilon, Gamma, ZBox
 from xaicore.errors import MatchError, ParameterError
 from xaicore.graph import Kind, anything, first_on_path, kind, named, under
 from xaicore.propagation import Composite
@@ -60,9 +60,11 @@ def test_the_first_entry_that_holds_wins() -> None:
 
 
 def test_entries_come_before_the_mappings_of_plugins() -> None:
-    rows = xaicore.trace(shaken(Net()), noise(2, 2, 4, 4)).match(
-        Composite([(kind("activation"), first), (kind("linear", "convolution"), second)])
-    ).rows()
+    rows = (
+        xaicore.trace(shaken(Net()), noise(2, 2, 4, 4))
+        .match(Composite([(kind("activation"), first), (kind("linear", "convolution"), second)]))
+        .rows()
+    )
     by_kind = {row["kind"]: (row["mapping"], row["provider"]) for row in rows}
     assert by_kind["activation"][0] == "first"
     assert by_kind["reduction"] == ("proportional", "xai-lrp")

@@ -1,4 +1,4 @@
-"""Linear layers in a form that rules can change the weights of: y = A(x, weight) + bias, and the transposed map of A."""
+"""Linear layers in a form that rules can change the weights of: y = A(x, weight) + bias, and A transposed."""
 
 from __future__ import annotations
 

@@ -63,6 +63,8 @@ def compare(
 ) -> dict[str, Explanation]:
     """Explain the same inputs by several methods; propagation methods share one forward pass.
 
+    Only where inner layers are named (``layer=``, ``record=``, ``filter=``) does each family take a forward of its own.
+
     Parameters
     ----------
     model, inputs, target, **options

@@ -21,8 +21,8 @@ def make_filter(layer: str, chosen: Any, shape: tuple[int, ...]) -> Callable[[Te
     layer : str
         Its name, for messages.
     chosen : int, sequence of int, mask or callable
-        Channels (dimension 1); or a boolean or numeric tensor or array that broadcasts against ``shape``; or a function of
-        what arrived.
+        Channels (dimension 1); or a boolean or numeric tensor or array that broadcasts against ``shape``; or a
+        function of what arrived.
     """
     if isinstance(chosen, np.ndarray):
         chosen = torch.from_numpy(chosen)

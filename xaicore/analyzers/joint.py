@@ -91,8 +91,9 @@ def _groups(composites: Sequence[Composite], options: Options) -> list[list[int]
     numbers = list(range(len(composites)))
     if options.layer is None and not options.record and not options.filter:
         return [numbers]
-    by_family = [[n for n in numbers if (composites[n].family == "relevance") is relevance] for relevance in (False, True)]
-    return [group for group in by_family if group]
+    relevance = [number for number in numbers if composites[number].family == "relevance"]
+    gradient = [number for number in numbers if number not in relevance]
+    return [group for group in (relevance, gradient) if group]
 
 
 def _check_divisible(prepared: Inputs, options: Options, engine: Engine) -> None:

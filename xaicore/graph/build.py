@@ -72,9 +72,9 @@ class _Builder:
             value = store[spec.target]
             if not isinstance(value, torch.Tensor):
                 raise CaptureError(
-                    f"the model's forward uses a {type(value).__name__} ({spec.target}), which is no tensor and can be no "
-                    "part of a graph. Model-agnostic methods (the perturbation family) still work: they only call the "
-                    "model."
+                    f"the model's forward uses a {type(value).__name__} ({spec.target}), which is no tensor and can be "
+                    "no part of a graph. Model-agnostic methods (the perturbation family) still work: they only call "
+                    "the model."
                 )
             layer = _stored(without_prefix(spec.target or node.name), value, spec.kind == InputKind.PARAMETER)
         self._keep(node, layer)

@@ -40,7 +40,7 @@ class Graph:
     inputs : tuple of Layer
         The tensors the model takes, named as the arguments of its ``forward``.
     outputs : dict of str to Ref
-        The tensors it returns; one alone is called ``output``.
+        The tensors it returns: ``output`` where it returns one tensor, else by key or position.
     notes : tuple of str
         What was changed that a user should know, such as a softmax that was stripped.
     is_folded : bool
