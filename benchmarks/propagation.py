@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import copy
+import ctypes
+import gc
 import json
 import statistics
 import sys
@@ -126,6 +128,9 @@ def peak_memory(run: Run) -> float | None:
     def resident() -> float:
         return int(pages.read_text().split()[1]) * 4096 / 2**20
 
+    # What earlier runs freed is given back to the system first, or nothing would seem to be needed.
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
     done, before = threading.Event(), resident()
     highest = [before]
 

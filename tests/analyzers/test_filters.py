@@ -133,3 +133,39 @@ def test_filters_that_do_not_fit_are_refused(model: nn.Module, chosen: Any, erro
     with pytest.raises(error, match=message) as caught:
         relevance(model, "lrp.epsilon", chosen)
     assert "one" in str(caught.value) and isinstance(caught.value, XaicoreError)
+
+
+class Halves(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.head = nn.Linear(4, 6, bias=False), nn.Linear(3, 2, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        one, two = self.inner(x).chunk(2, 1)
+        return self.head(one.relu() + two.sigmoid())
+
+
+def test_one_output_of_a_layer_with_several_is_explained_recorded_and_filtered() -> None:
+    model, x = shaken(Halves()), noise(3, 4)
+    options: dict[str, Any] = {"method": "gradients.saliency", "target": 1}
+    inner = model.inner(x).detach().requires_grad_()
+    one, two = inner.chunk(2, 1)
+    (expected,) = torch.autograd.grad(model.head(one.relu() + two.sigmoid())[:, 1].sum(), inner)
+    for index, part in enumerate(expected.chunk(2, 1)):
+        assert_same(xaicore.explain(model, x, **options, layer=f"chunk[{index}]").relevance, part)
+        assert_same(xaicore.explain(model, x, **options, record=[f"chunk[{index}]"]).recorded[f"chunk[{index}]"], part)
+    nothing = xaicore.explain(model, x, **options, filter={"chunk[0]": [], "chunk[1]": []}).relevance
+    assert float(nothing.abs().max()) == 0.0  # type: ignore[union-attr]
+    for named in ({"layer": "chunk"}, {"record": ["chunk"]}, {"filter": {"chunk": []}}):
+        with pytest.raises(LayerError, match="'chunk' has 2 outputs"):
+            xaicore.explain(model, x, **options, **named)
+    half = xaicore.explain(model, x, method="lrp.zero", target=1, layer="chunk[1]")
+    assert half.diagnostics.conservation_gap is None  # the other half goes by
+
+
+def test_a_folded_batch_norm_is_explained_under_its_own_name() -> None:
+    model = shaken(nn.Sequential(nn.Conv2d(2, 4, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3)))
+    at_norm = xaicore.explain(model, X, method="lrp.epsilon", target=1, layer="1").relevance
+    assert_same(at_norm, xaicore.explain(model, X, method="lrp.epsilon", target=1, layer="2").relevance)  # type: ignore
+    with pytest.raises(LayerError, match="names the tensor conv2d twice, again as '1'"):
+        xaicore.explain(model, X, method="lrp.epsilon", target=1, filter={"0": [0], "1": [1]})

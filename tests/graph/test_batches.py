@@ -10,7 +10,7 @@ from oracles import assert_same, eager, noise, shaken
 from torch import Tensor, nn
 
 import xaicore
-from xaicore.errors import CaptureError, InputError
+from xaicore.errors import InputError
 
 
 class Plain(nn.Module):
@@ -95,7 +95,7 @@ def test_a_model_that_fixes_its_batch_is_captured_for_that_batch(kind: type[nn.M
 
 
 def test_a_batch_that_the_model_refuses_is_an_error_with_the_models_own_words() -> None:
-    with pytest.raises(CaptureError, match="three at a time"):
+    with pytest.raises(InputError, match="three at a time"):
         xaicore.trace(shaken(OnlyThree()), noise(2, 2, 5, 5))
 
 

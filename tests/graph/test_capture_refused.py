@@ -11,7 +11,7 @@ from oracles import noise, shaken
 from torch import Tensor, nn
 
 import xaicore
-from xaicore.errors import CaptureError
+from xaicore.errors import CaptureError, InputError
 
 
 class Net(nn.Module):
@@ -66,7 +66,7 @@ def test_the_message_names_the_line_and_what_still_works(kind: type[nn.Module]) 
 
 
 def test_the_models_own_error_is_told() -> None:
-    with pytest.raises(CaptureError, match="Failing cannot be captured as a graph: KeyError: 'no such thing'"):
+    with pytest.raises(InputError, match="Failing itself does not take these inputs: KeyError: 'no such thing'"):
         xaicore.trace(Failing(), noise(3, 4))
 
 

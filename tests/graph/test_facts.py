@@ -20,6 +20,11 @@ NONNEGATIVE = {
     "abs": lambda h, c: h.abs(),
     "softmax inside": lambda h, c: h.softmax(1) * 1.0,
     "clamp from zero": lambda h, c: h.clamp(0.0, 2.0),
+    "clamp from zero to zero": lambda h, c: h.clamp(0.0, 0.0),
+    "average pooling with a divisor of its own": lambda h, c: F.avg_pool2d(
+        h.relu().reshape(-1, 1, 2, 3), 2, divisor_override=3
+    ),
+    "another precision": lambda h, c: h.relu().float(),
     "clamp without upper bound": lambda h, c: h.clamp(min=0.5),
     "hardtanh from zero": lambda h, c: F.hardtanh(h, 0.0, 6.0),
     "hardsigmoid": lambda h, c: F.hardsigmoid(h),
@@ -49,6 +54,14 @@ SIGNED = {
     "silu": lambda h, c: F.silu(h),
     "hardswish": lambda h, c: F.hardswish(h),
     "tanh": lambda h, c: h.tanh(),
+    "softplus upside down": lambda h, c: F.softplus(h, beta=-1.0),
+    "softplus that hands on what is negative": lambda h, c: F.softplus(h, threshold=-50.0),
+    "clamp to a negative upper bound": lambda h, c: h.clamp(0.0, -1.0),
+    "average pooling with a negative divisor": lambda h, c: F.avg_pool2d(
+        h.relu().reshape(-1, 1, 2, 3), 2, divisor_override=-2
+    ),
+    "integers that overflow": lambda h, c: (100 * h.relu()).to(torch.int8).double(),
+    "bits read as another type": lambda h, c: h.exp().view(torch.float32),
     "clamp below zero": lambda h, c: h.clamp(-1.0, 1.0),
     "clamp without lower bound": lambda h, c: h.clamp(max=1.0),
     "hardtanh": lambda h, c: F.hardtanh(h),

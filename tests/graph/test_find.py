@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import xaicore
 from xaicore.errors import LayerError, ParameterError
-from xaicore.graph import Graph, Kind, anything, depth, first_on_path, kind, last, named, op, under
+from xaicore.graph import Graph, Kind, Ref, anything, depth, first_on_path, kind, last, named, op, under
 
 
 class Block(nn.Module):
@@ -195,3 +195,103 @@ def test_an_integer_model_has_its_first_layer_behind_the_embedding() -> None:
             return self.two(self.one(self.words(ids)).relu().mean(1))
 
     assert paths(xaicore.trace(shaken(Tokens()), torch.arange(6).reshape(2, 3)), first_on_path) == ["one"]
+
+
+class Reused(nn.Module):
+    """One layer and one container, each called twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.block = nn.Linear(4, 4), nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.one(self.one(x))  # on one line
+        for _ in range(2):
+            x = self.block(x)
+        return self.block[0](x)
+
+
+def test_calls_in_a_row_are_told_apart() -> None:
+    graph = xaicore.trace(shaken(Reused()), noise(2, 4))
+    with pytest.raises(LayerError, match=r"called 2 times: choose one of 'one@0' \(linear\), 'one@1' \(linear_1\)"):
+        graph.find("one")
+    with pytest.raises(LayerError, match=r"'block' is called 2 times: .*'block@0' \(relu\), 'block@1' \(relu_1\)"):
+        graph.find_ref("block")
+    assert [graph.find(name).name for name in ("one@1", "block@1", "block.0@2")] == ["linear_1", "relu_1", "linear_4"]
+    assert graph.copy().find("block@0").name == "relu"
+
+
+class Parts(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.pair, self.inner, self.head = Pair(), nn.Linear(4, 6), nn.Linear(3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        one, two = self.inner(x).chunk(2, 1)
+        y, z = self.pair(x)
+        return self.head(one.relu() + two.sigmoid()) + y.mean(1, keepdim=True) * z.mean(1, keepdim=True)
+
+
+class Pair(nn.Module):
+    """Its last operation is not what it returns; it returns two tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside, self.aside = Aside(), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        y = self.inside(x)
+        return y, self.aside(x)
+
+
+class Aside(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        values, _ = torch.sort(x, dim=1)
+        return values
+
+
+def test_one_of_several_outputs_is_named_by_its_number() -> None:
+    graph = xaicore.trace(shaken(Parts()), noise(2, 4))
+    with pytest.raises(LayerError, match=r"'chunk' has 2 outputs: name one of them, 'chunk\[0\]' to 'chunk\[1\]'"):
+        graph.find_ref("chunk")
+    assert graph.find_ref("chunk[1]") == Ref(graph.find("chunk"), 1)
+    with pytest.raises(LayerError, match=r"'chunk\[2\]' does not exist: 'chunk' has 2 outputs"):
+        graph.find_ref("chunk[2]")
+    assert graph.find_ref("sort").index == 0  # indices beside the values are no choice
+
+
+def test_a_module_is_the_tensor_that_leaves_it() -> None:
+    graph = xaicore.trace(shaken(Parts()), noise(2, 4))
+    assert graph.find_ref("pair.inside") == Ref(graph.find("sort"), 0)
+    assert graph.find_ref("pair.aside").layer.module_path == "pair.aside"
+    with pytest.raises(LayerError, match=r"'pair' passes on 2 tensors: choose one of 'sort\[0\]', 'linear_1'"):
+        graph.find_ref("pair")
+
+
+def test_what_does_nothing_is_the_tensor_that_it_passes_on() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.Dropout(), nn.Sequential(nn.Dropout(), nn.Dropout()), nn.Linear(4, 3))
+    graph = xaicore.trace(shaken(model), noise(2, 4))
+    for name in ("1", "2", "2.0", "2.1", "dropout", "dropout_2", "1@0"):
+        assert graph.find_ref(name) == graph.find_ref("0"), name
+        assert graph.copy().find(name).name == graph.find(name).name == "linear"
+        assert graph.cut(name).find(name).kind is Kind.INPUT
+
+
+def test_batch_norm_in_the_layer_before_it_is_found_there() -> None:
+    model = nn.Sequential(nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3), nn.Dropout(), nn.ReLU())
+    graph = xaicore.trace(shaken(model), noise(2, 2, 3, 3))
+    assert graph.find("2").kind is Kind.BATCH_NORM
+    for name in ("1", "2", "batch_norm"):
+        assert graph.folded.find_ref(name) == graph.folded.find_ref("0")
+    assert graph.folded.find(graph.find("1")) is graph.folded.find("0")
+
+
+def test_batch_norm_in_the_layer_after_it_has_no_tensor() -> None:
+    block = nn.Sequential(nn.ReLU(), nn.BatchNorm2d(3))
+    model = nn.Sequential(nn.Conv2d(2, 3, 1), block, nn.Dropout(), nn.Conv2d(3, 3, 1))
+    graph = xaicore.trace(shaken(model), noise(2, 2, 3, 3))
+    for name in ("1", "1.1", "2", "batch_norm", "dropout"):
+        assert graph.find(name).kind is Kind.BATCH_NORM
+        with pytest.raises(LayerError, match=f"'{name}' became part of 'conv2d_1'"):
+            graph.folded.find_ref(name)
+    assert graph.folded.find("1.0").name == "relu"

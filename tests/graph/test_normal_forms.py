@@ -156,6 +156,66 @@ def test_batch_norm_that_normalises_by_the_batch_is_a_norm() -> None:
     x = noise(4, 2, 5, 5)
     graph = xaicore.trace(model, x)
     assert graph.find("1").kind is Kind.NORM
+    (note,) = graph.notes
+    assert "in module '1' (BatchNorm2d)" in note and "which samples share its batch" in note
     assert_same(graph(x), eager(model, x))
     assert graph.folded.find("1").kind is Kind.NORM
     assert_same(graph.folded(x), eager(model, x))
+
+
+RELUS: dict[str, Any] = {
+    "clamp": lambda x: x.clamp(min=0),
+    "clamp_min": lambda x: torch.clamp_min(x, 0.0),
+    "threshold": lambda x: nn.functional.threshold(x, 0, 0),
+    "leaky relu without a slope": lambda x: nn.functional.leaky_relu(x, 0.0),
+}
+NO_RELUS: dict[str, Any] = {
+    "clamp on both sides": lambda x: x.clamp(0, 1),
+    "clamp from one": lambda x: x.clamp(min=1),
+    "clamp from above": lambda x: x.clamp(max=0),
+    "threshold at one": lambda x: nn.functional.threshold(x, 1, 0),
+    "threshold to one": lambda x: nn.functional.threshold(x, 0, 1),
+    "leaky relu": lambda x: nn.functional.leaky_relu(x),
+    "hardtanh from zero": lambda x: nn.functional.hardtanh(x, 0, 1),
+}
+
+
+@pytest.mark.parametrize("name", RELUS | NO_RELUS)
+def test_what_computes_a_relu_is_called_relu_and_nothing_else_is(name: str) -> None:
+    function, x = (RELUS | NO_RELUS)[name], noise(5, 4)
+    graph = xaicore.trace(Returns(function), x)
+    assert (operators(graph) == ["relu"]) == (name in RELUS)
+    assert_same(graph(x), function(x))
+
+
+def test_a_clamp_called_relu_keeps_its_derivative_at_zero() -> None:
+    gradient = xaicore.explain(Returns(RELUS["clamp"]), torch.zeros(2, 3), method="gradients.saliency", target=1)
+    assert gradient.relevance.tolist() == [[0.0, 1.0, 0.0]] * 2
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: nn.functional.linear(x, (x.mean(0) * WEIGHT.t())),
+        lambda x: nn.functional.linear(x, WEIGHT.t(), x.sum(0)[:3]),
+        lambda x: nn.functional.conv1d(x.unsqueeze(1), x.mean(0)[:2].view(1, 1, 2), padding="same"),
+    ],
+)
+def test_a_layer_whose_weight_or_bias_is_computed_is_a_matrix_product(function: Any) -> None:
+    x = noise(5, 4)
+    graph = xaicore.trace(Returns(function), x)
+    kinds = [layer.kind for layer in graph.layers if not layer.constant]
+    assert Kind.MATMUL in kinds and not {Kind.LINEAR, Kind.CONVOLUTION} & set(kinds)
+    assert_same(graph(x), function(x))
+
+
+@pytest.mark.parametrize("accumulate", [True, False])
+def test_putting_values_in_places_selects_but_adding_them_there_does_not(accumulate: bool) -> None:
+    def function(x: Tensor) -> Tensor:
+        return x.t().index_put((torch.arange(2),), x.t()[2:], accumulate=accumulate).t()
+
+    x = noise(3, 4)
+    graph = xaicore.trace(Returns(function), x)
+    (layer,) = [layer for layer in graph.layers if layer.op_name == "index_put"]
+    assert layer.kind is (Kind.OTHER if accumulate else Kind.SELECT)
+    assert_same(graph(x), function(x))

@@ -103,3 +103,25 @@ def test_a_softmax_inside_is_no_head() -> None:
     graph = xaicore.trace(model, x)
     assert_same(graph(x), eager(model, x))
     assert Kind.SOFTMAX in [layer.kind for layer in graph.layers]
+
+
+@pytest.mark.parametrize(
+    ("head", "shape"),
+    [
+        (nn.Softmax(0), (5, 4)),  # over the batch
+        (nn.Softmax(-2), (5, 4)),
+        (nn.Softmax(2), (5, 6, 7, 4)),  # over rows of pixels
+        (lambda logits: logits[:, 0].softmax(-1), (5, 4)),  # one number a sample: over the batch
+    ],
+)
+def test_a_softmax_over_something_else_than_classes_stays(head: Any, shape: tuple[int, ...]) -> None:
+    model, x = shaken(Headed(head)), noise(*shape)
+    graph = xaicore.trace(model, x)
+    assert_same(graph(x), eager(model, x))
+    assert graph.notes == ()
+
+
+@pytest.mark.parametrize("dim", [1, -1])
+def test_classes_are_the_second_or_the_last_dimension(dim: int) -> None:
+    model, x = shaken(Headed(nn.Softmax(dim))), noise(5, 6, 7, 4)
+    assert_same(xaicore.trace(model, x)(x), eager(model.dense, x))

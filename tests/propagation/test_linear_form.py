@@ -129,3 +129,24 @@ def test_what_is_not_linear_with_constant_weights_has_no_form(function: Any) -> 
     matching = Composite([(anything, look)]).match(graph)
     walk(Tape(graph, [noise(2, 3)]), {graph.outputs["output"]: noise(2, 3)}, matching)
     assert seen == [None]
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "expected"),
+    [
+        (nn.Conv1d(4, 3, 3), (4, 7), (4, 7)),  # the four rows are channels, no samples
+        (nn.Conv2d(2, 3, 3), (2, 5, 6), (2, 5, 6)),
+        (nn.Conv1d(4, 3, 3), (5, 4, 7), (1, 4, 7)),
+        (nn.Linear(4, 3), (5, 4), (1, 4)),
+        (nn.Linear(4, 3), (5, 6, 4), (1, 6, 4)),
+    ],
+)
+def test_ones_are_one_sample_that_the_map_takes(
+    module: nn.Module, shape: tuple[int, ...], expected: tuple[int, ...]
+) -> None:
+    form, y = form_of(module, noise(*shape))
+    assert form.ones().shape == expected
+    assert float(form.ones().min()) == float(form.ones().max()) == 1
+    assert torch.broadcast_shapes(form.apply(form.ones()).shape, y.shape) == y.shape
+    assert form.bias is not None and torch.broadcast_shapes(form.bias.shape, y.shape) == y.shape
+    assert_same(form.apply(form.x, bias=form.bias), y)

@@ -7,6 +7,7 @@ from abc import ABC
 from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
+import torch
 from torch import nn
 
 from xaicore.errors import InputError, ParameterError, nearest
@@ -92,5 +93,10 @@ def check_is_module(model: Any) -> nn.Module:
         raise InputError(
             f"the model is a {type(model).__name__}; propagation methods need a torch.nn.Module. Methods of the "
             "perturbation family work on any callable."
+        )
+    if isinstance(model, torch.jit.ScriptModule):
+        raise InputError(
+            f"the model is TorchScript ({type(model).__name__}), whose graph cannot be captured: give the Python "
+            "module that it was made from, or its torch.export program"
         )
     return model

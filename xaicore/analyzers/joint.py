@@ -15,6 +15,7 @@ from xaicore.engine import Engine, Inputs
 from xaicore.errors import InputError, LayerError
 from xaicore.explanation import Diagnostics, Explanation
 from xaicore.graph import Graph, Layer, Ref, trace
+from xaicore.graph.tokens import pull_to_tokens
 from xaicore.propagation import Composite, Ledger, Matching, Tape, walk
 
 if TYPE_CHECKING:
@@ -140,15 +141,14 @@ class _Run:
         self.graph = next((c.graph_of(plain) for c in composites if c.family == "relevance"), plain)
         self.tensors = self.graph.flatten(part.args, part.kwargs)
         self.sizes = self.graph.sizes(self.tensors)
+        self.batch = part.batch
         self.given = dict(zip((layer.name for layer in self.graph.inputs), self.tensors, strict=True))
-        names = {id(tensor): name for name, tensor in part.tensors().items()}
-        self.names = {name: names.get(id(tensor), name) for name, tensor in self.given.items()}
+        # The graph takes keyword arguments in the order of their names.
+        as_given = Inputs(part.args, dict(sorted(part.kwargs.items())), part.names).tensors()
+        self.names = dict(zip(self.given, as_given, strict=True))
         self.starts = self._starts()
-        self.recorded = {name: self.graph.find(name).ref for name in options.record}
-        self.filters = {
-            self.graph.find(name).ref: make_filter(name, chosen, self._shape(self.graph.find(name).ref))
-            for name, chosen in (options.filter or {}).items()
-        }
+        self.recorded = {name: self.graph.find_ref(name) for name in options.record}
+        self.filters = self._filters(options.filter or {})
 
     def explain(self, jobs: Sequence[Job], targets: Sequence[Target], like: dict[str, Tensor]) -> list[Explanation]:
         """Make the explanation of each job; ``like``: the user's own tensors, whose type the results take."""
@@ -170,10 +170,10 @@ class _Run:
     def _starts(self) -> dict[str, tuple[Ref, ...]]:
         """Where the walk ends, by the name under which the result is returned."""
         if self.options.layer is not None:
-            layer = self.graph.find(self.options.layer)
-            if layer.constant:
+            ref = self.graph.find_ref(self.options.layer)
+            if ref.layer.constant:
                 raise LayerError(f"'{self.options.layer}' does not depend on the inputs: it has no relevance")
-            return {self.options.layer: (layer.ref,)}
+            return {self.options.layer: (ref,)}
         starts = self.graph.sources
         if not starts:
             raise InputError(
@@ -181,6 +181,15 @@ class _Run:
                 "looked up in an embedding"
             )
         return starts
+
+    def _filters(self, chosen: Mapping[str, Any]) -> dict[Ref, Callable[[Tensor], Tensor]]:
+        found: dict[Ref, Callable[[Tensor], Tensor]] = {}
+        for name, neurons in chosen.items():
+            ref = self.graph.find_ref(name)
+            if ref in found:
+                raise LayerError(f"filter= names the tensor {ref!r} twice, again as '{name}': give one filter")
+            found[ref] = make_filter(name, neurons, self._shape(ref))
+        return found
 
     def _flat_starts(self) -> list[Ref]:
         return list(dict.fromkeys(ref for refs in self.starts.values() for ref in refs))
@@ -201,9 +210,16 @@ class _Run:
                 f"output '{name}' does not depend on {', '.join(self.starts)} by operations that have a derivative "
                 "(it may be cut off by detach(), torch.no_grad() or a conversion to integers)"
             )
+        samples = shapes[name].shape[:1]
+        if samples != (self.batch,):
+            raise InputError(
+                f"output '{name}' has shape {tuple(shapes[name].shape)} for inputs of {self.batch} samples: its first "
+                f"dimension, like that of the inputs, must be the batch. For a model that is not batch-first, wrap it "
+                "in a module that transposes both."
+            )
         for ref in [*self.recorded.values(), *self.filters]:
             if ref.layer not in matching.matches and ref not in matching.starts:
-                raise LayerError(f"'{ref.layer.name}' does not lie between {', '.join(self.starts)} and the target")
+                raise LayerError(f"'{ref!r}' does not lie between {', '.join(self.starts)} and the target")
         return _Plan(analyzer, target, name, matching)
 
     def _needs(self, layer: Layer, plans: Sequence[_Plan]) -> set[str]:
@@ -217,11 +233,12 @@ class _Run:
             scores, gradient = target.gradient(output, create_graph=self.options.create_graph)
             seed = analyzer.seed(output, gradient)
         ledger = Ledger() if self.options.ledger else None
+        told: list[str] = []
         values = {ref: tape.value(ref) for ref in self._flat_starts()}
         values |= {ref: self._value(tape, ref) for ref in self.recorded.values()}
         found = walk(
             tape, {end: seed}, matching,
-            wanted=list(self.recorded.values()), filters=self.filters, ledger=ledger, free=free,
+            wanted=list(self.recorded.values()), filters=self.filters, ledger=ledger, notes=told, free=free,
         )  # fmt: skip
         readout = _Readout(analyzer, found, values)
         relevance = self._by_input(readout, like)
@@ -230,7 +247,7 @@ class _Run:
             scores,
             conserving=analyzer.family == "relevance" and not self.filters and self._conserves(end),
             fallbacks=[f"{match.layer.where()}: {match.description}" for match in matching.fallbacks],
-            notes=self._notes(found),
+            notes=[*self._notes(found), *told],
             ledger=ledger.rows() if ledger is not None else None,
         )
         params = {key: value for key, value in analyzer.get_params().items() if key != "model"}
@@ -268,19 +285,21 @@ class _Run:
             own = like.get(self.names[name])
             return relevance if own is None else relevance.to(own.device, own.dtype)
         # One value a token: the sum over the embedding, and over the embeddings where there are several.
-        tokens = [readout(ref).sum(-1).reshape(tensor.shape) for ref in refs]
+        source = next(layer for layer in self.graph.inputs if layer.name == name)
+        inputs = dict(zip(self.graph.inputs, self.tensors, strict=True))
+        tokens = [pull_to_tokens(self.graph, source, ref, readout(ref).sum(-1), inputs, self.sizes) for ref in refs]
         return torch.stack(tokens).sum(0) if len(tokens) > 1 else tokens[0]
 
     def _inputs(self) -> Tensor | dict[str, Tensor]:
-        given = {self.names[name]: tensor.detach() for name, tensor in self.given.items()}
+        given = {self.names[name]: tensor.detach().clone() for name, tensor in self.given.items()}
         return next(iter(given.values())) if len(given) == 1 else given
 
     def _conserves(self, end: Ref) -> bool:
         """Whether all that leads to the output passes the starts: at a layer beside a skip connection it does not."""
         if self.options.layer is None:
             return True
-        around = _without(self.graph, {ref.layer for ref in self._flat_starts()})
-        return end.layer not in around
+        starts = set(self._flat_starts())
+        return end in starts or end.layer not in _without(self.graph, starts)
 
     def _notes(self, found: Mapping[Ref, Tensor]) -> list[str]:
         notes = list(self.graph.notes)
@@ -294,13 +313,13 @@ class _Run:
         return notes
 
 
-def _without(graph: Graph, blocked: set[Any]) -> set[Any]:
-    """The layers that an input reaches without passing the blocked ones."""
+def _without(graph: Graph, blocked: set[Ref]) -> set[Any]:
+    """The layers that an input reaches without passing the blocked tensors."""
     reached: set[Any] = set()
     for layer in graph.layers:
-        if layer in blocked or layer.constant:
+        if layer.constant:
             continue
-        if layer in graph.inputs or any(ref.layer in reached for ref in layer.inputs):
+        if layer in graph.inputs or any(ref.layer in reached and ref not in blocked for ref in layer.inputs):
             reached.add(layer)
     return reached
 

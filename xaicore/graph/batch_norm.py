@@ -31,7 +31,7 @@ def fold_batch_norm(graph: Graph) -> Graph:
             folding.fold(layer)
     known = [layer for layer in graph.layers if layer.constant]
     graph.layers = (*known, *folding.constants, *(layer for layer in graph.layers if not layer.constant))
-    folded = with_facts(graph.replaced(folding.changes))
+    folded = with_facts(graph.replaced(folding.changes, absorbed=folding.absorbed))
     folded.is_folded = True
     return folded
 
@@ -40,6 +40,7 @@ class _Folding:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.changes: dict[Ref, Ref] = {}
+        self.absorbed: dict[Ref, list[Layer]] = {}  # the layers that have taken up what no tensor holds any more
         self.constants: list[Layer] = []
 
     def fold(self, norm: Layer) -> None:
@@ -55,6 +56,7 @@ class _Folding:
             for layer in consumers:
                 self._fold_into_consumer(layer, scale, shift)
             self.changes[norm.ref] = norm.inputs[0]
+            self.absorbed[norm.ref] = consumers
         else:
             norm.op, norm.op_name, norm.positional = scale_shift, "scale_shift", 3
             norm.arguments = {"input": norm.inputs[0], "weight": scale, "bias": shift}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,9 @@ from xaicore.graph.returned import without_prefix
 from xaicore.graph.rewrite import operator_name
 from xaicore.graph.sizes import SizeExpression, size_of
 
-_TORCH = str(Path(torch.__file__).parent)
+_NOT_THE_USERS = tuple(f"{Path(module).parent}{os.sep}" for module in (torch.__file__, Path(__file__).parent))
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)')
+_REPEATED = re.compile(r"@(?P<number>\d+)$")
 
 
 def build_graph(program: torch.export.ExportedProgram) -> Graph:
@@ -110,6 +112,7 @@ class _Builder:
             positional=positional,
             module_path=path,
             module_type=module_type,
+            calls=_calls_of(node),
             source=_source_of(node),
         )
         layer.constant = not layer.inputs
@@ -193,10 +196,20 @@ def _modules_of(node: fx.Node) -> list[tuple[str, str]]:
     return [(without_prefix(path), str(kind).rsplit(".", 1)[-1].removesuffix("'>")) for path, kind in stack if path]
 
 
+def _calls_of(node: fx.Node) -> dict[str, int]:
+    """Which call of each module the node is in: export marks the keys of repeated calls ``@1``, ``@2``, ..."""
+    found: dict[str, int] = {}
+    for key, (path, _) in (node.meta.get("nn_module_stack") or {}).items():
+        repeated = _REPEATED.search(key)
+        if without_prefix(path):
+            found[without_prefix(path)] = int(repeated["number"]) if repeated else 0
+    return found
+
+
 def _source_of(node: fx.Node) -> str:
     """The innermost line that is not torch's own: the user's forward."""
     frames = [match.groupdict() for match in _FRAME.finditer(node.meta.get("stack_trace") or "")]
-    frames = [frame for frame in frames if not frame["file"].startswith(_TORCH)] or frames
+    frames = [frame for frame in frames if not frame["file"].startswith(_NOT_THE_USERS)] or frames
     if not frames:
         return ""
     file, line = frames[-1]["file"], int(frames[-1]["line"])

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
+import os
+import random
 import traceback
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
+import numpy as np
 import torch
 from torch import nn
 from torch.utils import _pytree as pytree
@@ -19,7 +23,8 @@ from xaicore.errors import CaptureError
 from xaicore.graph.returned import Returning
 from xaicore.graph.sizes import SizeExpression, size_of
 
-_LIBRARIES = (str(Path(torch.__file__).parent), str(Path(__file__).parent.parent), "/contextlib.py")
+_LIBRARIES = tuple(f"{Path(file).parent}{os.sep}" for file in (torch.__file__, Path(__file__).parent))
+_FRAMES_OF_PYTHON = ("contextlib.py", "<string>", "<frozen")
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,7 @@ def _blank(tensor: torch.Tensor) -> torch.Tensor:
 def quiet() -> Iterator[None]:
     """Export's own chatter is about its internals; what the user needs comes as our errors and notes."""
     disabled = logging.root.manager.disable
-    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         logging.disable(logging.CRITICAL)
         try:
@@ -122,8 +127,14 @@ def quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def untouched(model: nn.Module) -> Iterator[None]:
-    """What the model's forward writes to is put back: buffers, attributes, and the lists and dicts among these."""
-    writable = [buffer for buffer in model.buffers() if not buffer.is_inference()]
+    """What the model's forward writes to is put back.
+
+    That is buffers, the weights of embeddings that renormalise them, attributes, the lists and dicts among these, and
+    the state of the random generators of Python and NumPy.
+    """
+    renormalised = [each.weight for each in model.modules() if _renormalises(each)]
+    writable = [tensor for tensor in (*model.buffers(), *renormalised) if not tensor.is_inference()]
+    python_state, numpy_state = random.getstate(), np.random.get_state()
     buffers = [(buffer, buffer._version, buffer.detach().clone()) for buffer in writable]
     attributes = [vars(module) for module in model.modules()]
     values = [value for own in attributes for value in own.values()]
@@ -132,6 +143,8 @@ def untouched(model: nn.Module) -> Iterator[None]:
     try:
         yield
     finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)
         for store, before in stores:
             if _changed(list(store.items()), list(before.items())):
                 store.clear()
@@ -142,6 +155,10 @@ def untouched(model: nn.Module) -> Iterator[None]:
             if buffer._version != version:
                 with torch.no_grad():
                     buffer.copy_(content)
+
+
+def _renormalises(module: nn.Module) -> TypeGuard[nn.Embedding]:
+    return isinstance(module, (nn.Embedding, nn.EmbeddingBag)) and module.max_norm is not None
 
 
 def _changed(items: list[tuple[Any, Any]], before: list[tuple[Any, Any]]) -> bool:
@@ -158,10 +175,8 @@ def _batch_is_free(program: torch.export.ExportedProgram) -> bool:
 
 
 def _explain(model: nn.Module, error: Exception) -> str:
-    frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_LIBRARIES[:2])
-    ]
-    frames = [frame for frame in frames if not frame.filename.endswith(_LIBRARIES[2]) and frame.filename[0] != "<"]
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_LIBRARIES)]
+    frames = [f for f in frames if not any(name in f.filename for name in _FRAMES_OF_PYTHON)]
     where = f"\n  at {frames[-1].filename}:{frames[-1].lineno}: {frames[-1].line}" if frames else ""
     reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return (

@@ -7,6 +7,7 @@ from xaicore.graph.facts import with_facts
 from xaicore.graph.graph import Graph
 from xaicore.graph.kinds import Kind
 from xaicore.graph.layer import Layer, Ref
+from xaicore.graph.removed import among
 
 
 def cut_graph(graph: Graph, start: Layer) -> Graph:
@@ -29,7 +30,13 @@ def cut_graph(graph: Graph, start: Layer) -> Graph:
     inputs = {ref: _input_for(ref) for ref in wanted}
     body = [layer for layer in graph.layers if layer.constant or (layer in rest and layer is not start)]
     part = Graph(
-        [*inputs.values(), *body], list(inputs.values()), outputs, notes=graph.notes, is_folded=graph.is_folded
+        [*inputs.values(), *body],
+        list(inputs.values()),
+        outputs,
+        notes=graph.notes,
+        is_folded=graph.is_folded,
+        aliases=among(graph.aliases, {*body, *(ref.layer for ref in inputs)}),
+        absorbed=graph.absorbed,
     )
     return with_facts(part.replaced({ref: layer.ref for ref, layer in inputs.items()}))
 

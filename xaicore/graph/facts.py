@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ from xaicore.graph.graph import Graph
 from xaicore.graph.kinds import Kind
 from xaicore.graph.layer import Layer, Ref
 
-_NEVER_NEGATIVE = ("relu relu6 sigmoid hardsigmoid softplus softmax _softmax _safe_softmax exp abs square").split()
+_NEVER_NEGATIVE = "relu relu6 sigmoid hardsigmoid softmax _softmax _safe_softmax exp abs square".split()
 _KEEPS_SIGN = (Kind.MAX_POOL, Kind.AVERAGE_POOL, Kind.CONCAT, Kind.RESHAPE, Kind.REDUCTION, Kind.CAST)
 # im2col pads with zeros and bicubic interpolation overshoots; the others pick or average what is there.
 _SELECTS = "slice select index index_select split split_with_sizes chunk unbind narrow gather unfold diagonal".split()
@@ -21,12 +22,31 @@ _GATES = "sigmoid hardsigmoid softmax _softmax".split()
 _BETWEEN_GATE_AND_PRODUCT = (Kind.RESHAPE, Kind.SELECT, Kind.INTERPOLATE, Kind.CAST)
 
 
+def _at_least_zero(value: Any) -> bool:
+    """A number that is not negative; a tensor may change and is not trusted."""
+    return isinstance(value, (int, float)) and value >= 0
+
+
+# Operators that are never negative for some of their arguments. What is clamped to less than its lower bound is the
+# upper bound; beyond its threshold, softplus hands on what it is given.
+_NEVER_NEGATIVE_IF: dict[str, Callable[[dict[str, Any]], bool]] = {
+    "softplus": lambda a: a.get("beta", 1) > 0 and a.get("threshold", 20) >= 0,
+    "hardtanh": lambda a: a.get("min_val", -1) >= 0 and a.get("max_val", 1) >= 0,
+    "clamp": lambda a: _at_least_zero(a.get("min")) and (a.get("max") is None or _at_least_zero(a["max"])),
+    "clamp_min": lambda a: _at_least_zero(a["min"]),
+    "threshold": lambda a: bool(a["threshold"] >= 0 and a["value"] >= 0),
+}
+
+
 def with_facts(graph: Graph) -> Graph:
     """The graph with the facts of every layer filled in."""
     for layer in graph.layers:
         if not layer.constant and layer.kind is not Kind.INPUT:
             sign = _never_negative(layer)
-            layer.outputs = tuple(replace(info, nonnegative=sign) for info in layer.outputs)
+            # Integers overflow into negative numbers, and complex ones have no sign.
+            layer.outputs = tuple(
+                replace(info, nonnegative=sign and info.dtype.is_floating_point) for info in layer.outputs
+            )
             layer.gate = _gate_of(layer)
     return graph
 
@@ -35,22 +55,25 @@ def _never_negative(layer: Layer) -> bool:
     arguments, name = layer.arguments, layer.op_name
     if name in _NEVER_NEGATIVE:
         return True
-    if name in ("hardtanh", "clamp", "clamp_min"):
-        low = arguments.get("min_val" if name == "hardtanh" else "min", -1.0 if name == "hardtanh" else None)
-        return isinstance(low, (int, float)) and low >= 0
-    if name == "threshold":
-        return bool(arguments["threshold"] >= 0 and arguments["value"] >= 0)
+    if name in _NEVER_NEGATIVE_IF:
+        return _NEVER_NEGATIVE_IF[name](arguments)
     if layer.kind in (Kind.ADD, Kind.SCALE, Kind.PRODUCT):
         return name in ("add", "mul", "div") and _all_operands_nonnegative(arguments)
     if layer.kind is Kind.PAD:
         return _inputs_nonnegative(layer) and (arguments.get("value") or 0) >= 0
+    if layer.kind is Kind.AVERAGE_POOL and (arguments.get("divisor_override") or 1) < 0:
+        return False
+    if layer.kind is Kind.RESHAPE and any(ref.info.dtype != layer.outputs[0].dtype for ref in layer.inputs):
+        return False  # a view of the same bits as another type
     if layer.kind in _KEEPS_SIGN or name in _SELECTS or name in _INTERPOLATES:
         return _inputs_nonnegative(layer)
     return False
 
 
 def _inputs_nonnegative(layer: Layer) -> bool:
-    return bool(layer.inputs) and all(ref.info.nonnegative for ref in layer.refs() if ref.info.dtype.is_floating_point)
+    """Indices and masks do not count, but a cast of integers has nothing else."""
+    values = [ref for ref in layer.refs() if ref.info.dtype.is_floating_point]
+    return bool(values) and all(ref.info.nonnegative for ref in values)
 
 
 def _all_operands_nonnegative(arguments: dict[str, Any]) -> bool:

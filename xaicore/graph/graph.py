@@ -12,9 +12,11 @@ from torch.utils import _pytree as pytree
 from xaicore.errors import InputError
 from xaicore.graph.constants import Constants
 from xaicore.graph.kinds import VALUE_FREE, Kind
-from xaicore.graph.layer import Layer, Ref, TensorInfo, substitute
-from xaicore.graph.lookup import find_layer
+from xaicore.graph.layer import Layer, Ref, substitute
+from xaicore.graph.lookup import find_layer, find_ref
+from xaicore.graph.removed import among, names_of_removed
 from xaicore.graph.sizes import SizeExpression
+from xaicore.graph.tokens import embeddings_of
 
 if TYPE_CHECKING:
     from xaicore.graph.conditions import Condition
@@ -45,6 +47,10 @@ class Graph:
         What was changed that a user should know, such as a softmax that was stripped.
     is_folded : bool
         Whether batch norm has become part of linear layers.
+    aliases : dict of str to Ref
+        The tensors that the names of removed layers and modules stand for: the input of a dropout, for example.
+    absorbed : dict of str to str
+        The names of layers and modules whose output no tensor holds any more, and the layers they became part of.
     constants : Constants
         The values that depend on no input, and what is derived from them.
     """
@@ -58,12 +64,16 @@ class Graph:
         leaf_inputs: Sequence[Layer | None] | None = None,
         notes: Sequence[str] = (),
         is_folded: bool = False,
+        aliases: Mapping[str, Ref] | None = None,
+        absorbed: Mapping[str, str] | None = None,
     ) -> None:
         self.layers = tuple(layers)
         self.inputs = tuple(inputs)
         self.outputs = dict(outputs)
         self.notes = tuple(notes)
         self.is_folded = is_folded
+        self.aliases = dict(aliases or {})
+        self.absorbed = dict(absorbed or {})
         self.leaf_inputs = tuple(inputs if leaf_inputs is None else leaf_inputs)
         self.constants = Constants()
 
@@ -72,12 +82,28 @@ class Graph:
     def find(self, name: str | Layer) -> Layer:
         """The layer of this name, or the last layer of the module with this path.
 
+        A module that is called more than once is named by its calls: ``path@0``, ``path@1``, ... A layer that does
+        nothing (dropout in evaluation mode) is the layer that feeds it.
+
         Raises
         ------
         LayerError
-            There is none, or the module is called more than once.
+            There is none, the module is called more than once, or it became part of another layer.
         """
-        return find_layer(self.layers, name)
+        return find_layer(self, name)
+
+    def find_ref(self, name: str | Layer) -> Ref:
+        """The tensor that a layer or module of this name computes; what ``layer=``, ``record=``, ``filter=`` name.
+
+        Of a layer with several outputs (split, LSTM) one is named by its number: ``chunk[1]``. A module path means
+        the tensor of this module that is read outside it or returned by the model. Otherwise as `find`.
+
+        Raises
+        ------
+        LayerError
+            As in `find`; or there are several such tensors, and the message lists them.
+        """
+        return find_ref(self, name)
 
     def select(self, condition: Condition) -> list[Layer]:
         """The layers for which the condition holds, in order."""
@@ -103,30 +129,16 @@ class Graph:
         for layer in self.inputs:
             if layer.outputs[0].dtype.is_floating_point:
                 found[layer.name] = (layer.ref,)
-            elif lookups := self._embeddings_of(layer):
+            elif lookups := embeddings_of(self, layer):
                 found[layer.name] = lookups
         return found
-
-    def _embeddings_of(self, layer: Layer) -> tuple[Ref, ...]:
-        """The embeddings that are looked up with an integer input, or with a mere rearrangement of it."""
-        found: list[Ref] = []
-        reach = [layer.ref]
-        while reach:
-            ref = reach.pop()
-            for user in self.consumers.get(ref, []):
-                if user.kind is Kind.EMBEDDING:
-                    found.append(user.ref)
-                elif user.kind in (Kind.RESHAPE, Kind.CAST) and not user.outputs[0].dtype.is_floating_point:
-                    reach.append(user.ref)
-        return tuple(dict.fromkeys(found))
 
     def after(self, starts: Iterable[Ref]) -> set[Layer]:
         """The layers that a gradient from one of these tensors can reach: floating-point and dependent on it."""
         reached = {ref.layer for ref in starts}
         for layer in self.layers:
-            if layer in reached or layer.op_name in VALUE_FREE or not any(map(_differentiable, layer.outputs)):
-                continue
-            if any(ref.layer in reached and _differentiable(ref.info) for ref in layer.inputs):
+            blocks = layer.op_name in VALUE_FREE or not any(info.differentiable for info in layer.outputs)
+            if not blocks and any(ref.layer in reached and ref.info.differentiable for ref in layer.inputs):
                 reached.add(layer)
         return reached
 
@@ -255,10 +267,23 @@ class Graph:
             leaf_inputs=[None if layer is None else twins[layer] for layer in self.leaf_inputs],
             notes=self.notes,
             is_folded=self.is_folded,
+            aliases={name: Ref(twins[ref.layer], ref.index) for name, ref in self.aliases.items()},
+            absorbed=self.absorbed,
         )
 
-    def replaced(self, changes: Mapping[Ref, Ref], notes: Sequence[str] = ()) -> Graph:
-        """This graph with some tensors read from elsewhere, and layers that nothing needs any more dropped."""
+    def replaced(
+        self,
+        changes: Mapping[Ref, Ref],
+        notes: Sequence[str] = (),
+        *,
+        absorbed: Mapping[Ref, Sequence[Layer]] | None = None,
+    ) -> Graph:
+        """This graph with some tensors read from elsewhere, and layers that nothing needs any more dropped.
+
+        The tensors that are read instead have the same values, so that they take over the names; except for those
+        ``absorbed``, with the layers that now do the work of both.
+        """
+        aliases, gone = names_of_removed(self, changes, absorbed or {})
 
         def final(ref: Ref) -> Ref:
             while ref in changes:
@@ -282,6 +307,7 @@ class Graph:
             if layer in needed:
                 needed.update(ref.layer for ref in layer.refs())
         graph.layers = tuple(layer for layer in self.layers if layer in needed)
+        graph.aliases, graph.absorbed = among(aliases, needed), gone
         return graph
 
     # Looking
@@ -314,10 +340,6 @@ class Graph:
         return f"<Graph of {shown} layers: {', '.join(i.name for i in self.inputs)} -> {', '.join(self.outputs)}>"
 
 
-def _differentiable(info: TensorInfo) -> bool:
-    return info.dtype.is_floating_point or info.dtype.is_complex
-
-
 def _twin(layer: Layer, move: Callable[[Ref], Ref]) -> Layer:
     return Layer(
         name=layer.name,
@@ -329,6 +351,7 @@ def _twin(layer: Layer, move: Callable[[Ref], Ref]) -> Layer:
         positional=layer.positional,
         module_path=layer.module_path,
         module_type=layer.module_type,
+        calls=layer.calls,
         source=layer.source,
         constant=layer.constant,
         tensor=layer.tensor,

@@ -20,6 +20,11 @@ class TensorInfo:
     dtype: torch.dtype
     nonnegative: bool = False
 
+    @property
+    def differentiable(self) -> bool:
+        """Whether a gradient can pass: floating-point or complex."""
+        return self.dtype.is_floating_point or self.dtype.is_complex
+
     def describe(self) -> str:
         """The shape in words, the batch as ``B``."""
         return "x".join(str(size) for size in self.shape) or "scalar"
@@ -66,6 +71,8 @@ class Layer:
         One for each output tensor.
     module_path, module_type : str
         The module whose forward calls the operation (``features.0``, ``Conv2d``).
+    calls : dict of str to int
+        The path of each module that it lies in, the innermost last: in which call of that module, counted from 0.
     source : str
         The line of the user's code: ``model.py:17: y = torch.relu(x)``.
     constant : bool
@@ -85,6 +92,7 @@ class Layer:
     positional: int = -1
     module_path: str = ""
     module_type: str = ""
+    calls: dict[str, int] = field(default_factory=dict)
     source: str = ""
     constant: bool = False
     tensor: torch.Tensor | None = None

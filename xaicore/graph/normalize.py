@@ -22,6 +22,13 @@ _SHAPED_LIKE = {
     "view_as": (torch.ops.aten.reshape.default, "reshape", "shape"),
     "reshape_as": (torch.ops.aten.reshape.default, "reshape", "shape"),
 }
+# Operators that are a ReLU if these arguments have these values.
+_RELU_IF: dict[str, list[tuple[str, float | None]]] = {
+    "clamp": [("min", 0), ("max", None)],
+    "clamp_min": [("min", 0)],
+    "threshold": [("threshold", 0), ("value", 0)],
+    "leaky_relu": [("negative_slope", 0)],
+}
 
 
 def without_no_ops(graph: Graph) -> Graph:
@@ -69,28 +76,58 @@ def _overload(op: Any) -> str:
     return str(getattr(op, "_overloadname", ""))
 
 
-def with_linear_forms(graph: Graph) -> Graph:
-    """One form for what is linear in its one data input.
+def with_normal_forms(graph: Graph) -> Graph:
+    """One form, and one kind, for operations that do the same in other words.
 
     A product with constants becomes a `SCALE`; a matrix product with a constant right operand becomes a `LINEAR`
-    layer with weight and bias; ``padding="same"`` becomes numbers, with a layer of its own where it is uneven.
+    layer with weight and bias, and a dense layer or convolution with a computed weight becomes a `MATMUL`;
+    ``padding="same"`` becomes numbers, with a layer of its own where it is uneven; what clamps at zero from below
+    alone is called ``relu``; a batch norm by the batch at hand is a `NORM`.
     """
     layers: list[Layer] = []
+    notes: list[str] = []
     for layer in graph.layers:
         if not layer.constant:
-            if layer.kind is Kind.PRODUCT:
-                _classify_product(layer)
-            elif layer.op_name == "neg":
-                layer.kind = Kind.SCALE
-            elif layer.kind is Kind.MATMUL:
+            _classify(layer)
+            if layer.kind is Kind.MATMUL:
                 layers.extend(_as_linear(layer))
             elif layer.kind is Kind.CONVOLUTION and isinstance(layer.arguments.get("padding"), str):
                 layers.extend(_with_explicit_padding(layer))
-            elif layer.kind is Kind.BATCH_NORM and layer.arguments.get("training"):
-                layer.kind = Kind.NORM  # it normalises by the batch at hand
+            elif layer.kind is Kind.NORM and layer.arguments.get("training"):
+                notes.append(
+                    f"{layer.where()} normalises by the statistics of the batch at hand: an explanation depends on "
+                    "which samples share its batch"
+                )
         layers.append(layer)
     graph.layers = tuple(layers)
-    return graph.replaced({})
+    return graph.replaced({}, notes)
+
+
+def _classify(layer: Layer) -> None:
+    """The kind where it depends on more than the operator."""
+    arguments = layer.arguments
+    if layer.kind is Kind.PRODUCT:
+        _classify_product(layer)
+    elif layer.op_name == "neg":
+        layer.kind = Kind.SCALE
+    elif layer.kind in (Kind.LINEAR, Kind.CONVOLUTION) and _is_computed(layer, "weight", "bias"):
+        layer.kind = Kind.MATMUL
+    elif layer.kind is Kind.BATCH_NORM and (arguments.get("training") or len(layer.inputs) > 1):
+        layer.kind = Kind.NORM
+    elif layer.op_name == "index_put" and arguments.get("accumulate"):
+        layer.kind = Kind.OTHER  # it adds to what is there
+    elif layer.op_name in _RELU_IF and all(_is(arguments.get(name), value) for name, value in _RELU_IF[layer.op_name]):
+        layer.op_name = "relu"  # the operator stays: at zero, the derivative of clamp is one
+
+
+def _is_computed(layer: Layer, *names: str) -> bool:
+    """Whether one of these arguments depends on an input of the model."""
+    values = [layer.arguments.get(name) for name in names]
+    return any(isinstance(value, Ref) and not value.layer.constant for value in values)
+
+
+def _is(value: Any, expected: float | None) -> bool:
+    return value is None if expected is None else isinstance(value, (int, float)) and value == expected
 
 
 def _classify_product(layer: Layer) -> None:
@@ -161,6 +198,7 @@ def _with_explicit_padding(layer: Layer) -> list[Layer]:
         outputs=(TensorInfo(shape, x.info.dtype),),
         module_path=layer.module_path,
         module_type=layer.module_type,
+        calls=layer.calls,
         source=layer.source,
     )
     arguments["input"] = padded.ref
@@ -178,12 +216,12 @@ def _per_dimension(value: Any, dimensions: int) -> list[int]:
 
 
 def without_softmax_head(graph: Graph) -> Graph:
-    """Explain a model that ends in softmax at its logits."""
+    """Explain a model that ends in softmax over its classes at its logits."""
     changes: dict[str, Ref] = {}
     notes = []
     for name, ref in graph.outputs.items():
         alone = not graph.consumers.get(ref) and list(graph.outputs.values()).count(ref) == 1
-        if ref.layer.kind is Kind.SOFTMAX and alone:
+        if ref.layer.kind is Kind.SOFTMAX and alone and _is_over_classes(ref.layer):
             changes[name] = ref.layer.inputs[0]
             notes.append(
                 f"the model ends in {ref.layer.op_name} ({ref.layer.where()}); "
@@ -191,3 +229,9 @@ def without_softmax_head(graph: Graph) -> Graph:
             )
     graph.outputs.update(changes)
     return graph.replaced({}, notes)
+
+
+def _is_over_classes(softmax: Layer) -> bool:
+    """Classes are the second or the last dimension; the first one is the batch."""
+    dimensions = len(softmax.outputs[0].shape)
+    return dimensions > 1 and softmax.arguments["dim"] % dimensions in (1, dimensions - 1)

@@ -48,17 +48,23 @@ def _inline_regions(module: fx.GraphModule) -> None:
             continue
         inner = getattr(module, region.target)
         _inline_regions(inner)
-        _inline(module.graph, node, inner.graph, operands, detach=not enabled)
+        _inline(module, node, inner, operands, detach=not enabled)
     module.graph.eliminate_dead_code()
 
 
-def _inline(graph: fx.Graph, call: fx.Node, inner: fx.Graph, operands: list[Any], *, detach: bool) -> None:
+def _inline(outer: fx.GraphModule, call: fx.Node, region: fx.GraphModule, operands: list[Any], *, detach: bool) -> None:
+    graph, inner = outer.graph, region.graph
     placeholders = [node for node in inner.nodes if node.op == "placeholder"]
     mapping: dict[fx.Node, Any] = dict(zip(placeholders, operands, strict=True))
     with graph.inserting_before(call):
         for node in inner.nodes:
-            if node.op in ("call_function", "get_attr"):
+            if node.op == "call_function":
                 mapping[node] = graph.node_copy(node, lambda n: mapping[n])
+            elif node.op == "get_attr":  # what the region owns gets a name of its own outside
+                name = f"{call.name}_{node.target}"
+                setattr(outer, name, getattr(region, str(node.target)))
+                mapping[node] = graph.get_attr(name)
+                mapping[node].meta.update(node.meta)
         (output,) = [node for node in inner.nodes if node.op == "output"]
         results = []
         for value in output.args[0]:

@@ -28,6 +28,16 @@ class LinearForm(ABC):
         self.weight = weight
         self.bias = bias
 
+    @property
+    def unbatched(self) -> bool:
+        """Whether the input is one sample alone, without a dimension for the batch."""
+        return False
+
+    def ones(self) -> Tensor:
+        """A batch of one sample, or the one sample, that is one everywhere."""
+        shape = self.x.shape if self.unbatched else (1, *self.x.shape[1:])
+        return self.x.new_ones(()).expand(shape)  # takes no memory
+
     @abstractmethod
     def apply(self, x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
         """``A(x, weight) + bias``; the layer's own weight where none is given, no bias where none is given."""
@@ -39,6 +49,11 @@ class LinearForm(ABC):
 
 class DenseForm(LinearForm):
     """``x W^T + b`` over the last dimension."""
+
+    @property
+    def unbatched(self) -> bool:
+        """See `LinearForm.unbatched`."""
+        return self.x.ndim == 1
 
     def apply(self, x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
         """See `LinearForm.apply`."""
@@ -73,29 +88,35 @@ class ConvolutionForm(LinearForm):
         shaped = bias.view(1, -1, *[1] * spatial) if bias is not None and bias.ndim == 1 else bias
         super().__init__(x, weight, shaped)
         self._options = tuple(options)
-        self._unbatched = x.ndim == spatial + 1
+        if self.unbatched and shaped is not None:
+            self.bias = shaped.squeeze(0)
+
+    @property
+    def unbatched(self) -> bool:
+        """See `LinearForm.unbatched`."""
+        return self.x.ndim == self.weight.ndim - 1
 
     def apply(self, x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
         """See `LinearForm.apply`."""
         weight = self.weight if weight is None else weight
-        by_channel = bias is not None and bias.numel() == bias.shape[min(1, bias.ndim - 1)]
+        by_channel = bias is not None and bias.numel() == bias.shape[1 - weight.ndim]
         vector = bias.reshape(-1) if bias is not None and by_channel else None
-        batched = x.unsqueeze(0) if self._unbatched else x
+        batched = x.unsqueeze(0) if self.unbatched else x
         y: Tensor = torch.ops.aten.convolution.default(batched, weight, vector, *self._options)
         y = y if bias is None or by_channel else y + bias
-        return y.squeeze(0) if self._unbatched else y
+        return y.squeeze(0) if self.unbatched else y
 
     def pull(self, r: Tensor, weight: Tensor | None = None) -> Tensor:
         """See `LinearForm.pull`."""
         weight = self.weight if weight is None else weight
-        x, r = (self.x.unsqueeze(0), r.unsqueeze(0)) if self._unbatched else (self.x, r)
+        x, r = (self.x.unsqueeze(0), r.unsqueeze(0)) if self.unbatched else (self.x, r)
         if x.shape[0] != r.shape[0]:
             x = x[:1].expand(r.shape[0], *x.shape[1:])
         # Only the shape of x matters for the gradient with respect to it.
         pulled: Tensor = torch.ops.aten.convolution_backward.default(
             r, x.detach(), weight, None, *self._options, [True, False, False]
         )[0]
-        return pulled.squeeze(0) if self._unbatched else pulled
+        return pulled.squeeze(0) if self.unbatched else pulled
 
 
 def linear_form(layer: Layer, x: Tensor, parameter: Callable[[str], Tensor | None]) -> LinearForm | None:

@@ -26,13 +26,16 @@ class State:
         Whether anyone asks where relevance is absorbed; if not, a mapping need not work it out.
     """
 
-    def __init__(self, tape: Tape, layer: Layer, record: Record, ledger: Ledger | None) -> None:
+    def __init__(
+        self, tape: Tape, layer: Layer, record: Record, ledger: Ledger | None, notes: list[str] | None = None
+    ) -> None:
         self.layer = layer
         self.nonnegative = tuple(ref.info.nonnegative for ref in layer.inputs)
         self.ledger_open = ledger is not None
         self._tape = tape
         self._record = record
         self._ledger = ledger
+        self._notes = notes
 
     def parameter(self, name: str) -> Tensor | None:
         """The constant tensor that the layer takes as the argument of this name; None where there is none."""
@@ -67,6 +70,11 @@ class State:
         sources = [ref.layer for ref in self.layer.parameters.values()]
         value: Tensor = self._tape.constants.derived((self.layer, key), sources, make)
         return value
+
+    def note(self, text: str) -> None:
+        """Tell the user something about this layer; it stands among the notes of the explanation."""
+        if self._notes is not None and text not in self._notes:
+            self._notes.append(text)
 
     def absorb(self, *, bias: Tensor | None = None, stabilizer: Tensor | None = None) -> None:
         """Report relevance that does not reach the layer's inputs: what a bias or a stabilizer kept."""

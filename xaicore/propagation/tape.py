@@ -85,7 +85,7 @@ class Tape:
 
     def _run_recorded(self, layer: Layer, alive: set[Layer]) -> None:
         """Run a layer on its own record; ``alive`` are the layers whose outputs lead back to a start."""
-        active = tuple(ref.layer in alive and ref.info.dtype.is_floating_point for ref in layer.inputs)
+        active = tuple(ref.layer in alive and ref.info.differentiable for ref in layer.inputs)
         values = [self.value(ref) for ref in layer.inputs]
         local = tuple(self._local(value, is_active) for value, is_active in zip(values, active, strict=True))
         remaining = iter(local)

@@ -27,6 +27,7 @@ def walk(
     wanted: Sequence[Ref] = (),
     filters: Mapping[Ref, Filter] | None = None,
     ledger: Ledger | None = None,
+    notes: list[str] | None = None,
     free: bool = False,
 ) -> dict[Ref, Tensor]:
     """Propagate from the outputs towards the inputs.
@@ -47,6 +48,8 @@ def walk(
         Applied to what has arrived at a tensor before it goes on.
     ledger : Ledger, optional
         Filled with each layer's account.
+    notes : list of str, optional
+        Receives what mappings have to tell the user.
     free : bool
         Drop each layer's record once it is passed; the tape then serves this walk only.
 
@@ -68,7 +71,7 @@ def walk(
     kept = dict.fromkeys([*matching.starts, *wanted])
     arrived: dict[Ref, Tensor] = dict(seeds)
     found: dict[Ref, Tensor] = {}
-    step = _Step(tape, filters or {}, ledger)
+    step = _Step(tape, filters or {}, ledger, notes)
     with torch.set_grad_enabled(tape.create_graph):
         for layer in reversed(tape.graph.layers):
             match = matching.matches.get(layer)
@@ -87,10 +90,13 @@ def walk(
 class _Step:
     """One layer of the walk."""
 
-    def __init__(self, tape: Tape, filters: Mapping[Ref, Filter], ledger: Ledger | None) -> None:
+    def __init__(
+        self, tape: Tape, filters: Mapping[Ref, Filter], ledger: Ledger | None, notes: list[str] | None
+    ) -> None:
         self.tape = tape
         self.filters = filters
         self.ledger = ledger
+        self.notes = notes
 
     def filtered(self, ref: Ref, r: Tensor | None) -> Tensor | None:
         return self.filters[ref](r) if r is not None and ref in self.filters else r
@@ -100,7 +106,7 @@ class _Step:
         layer = match.layer
         if self.ledger is not None:
             self.ledger.open(layer, rs)
-        state = State(self.tape, layer, record, self.ledger)
+        state = State(self.tape, layer, record, self.ledger, self.notes)
         ys = [y if self.tape.create_graph or not isinstance(y, Tensor) else y.detach() for y in record.ys]
         xs = [x if self.tape.create_graph else x.detach() for x in record.xs]
         sent = list(match.mapping(xs, ys, rs, state))

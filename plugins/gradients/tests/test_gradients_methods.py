@@ -94,6 +94,24 @@ def rectified(activation: nn.Module) -> tuple[nn.Module, Tensor]:
     return model, torch.tensor([[1.0, 1.0, -1.0, -1.0]] * 2, dtype=torch.float64)
 
 
+class Clamp(nn.Module):
+    def __init__(self, high: float | None = None) -> None:
+        super().__init__()
+        self.high = high
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clamp(0, self.high)
+
+    def extra_repr(self) -> str:
+        return f"0, {self.high}"
+
+
+RECTIFIERS = [
+    nn.ReLU(), nn.ReLU(inplace=True), nn.ReLU6(), nn.Hardtanh(0, 4), Clamp(), Clamp(4), nn.Threshold(0, 0),
+    nn.LeakyReLU(0.0),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("method", "expected"),
     [
@@ -102,7 +120,7 @@ def rectified(activation: nn.Module) -> tuple[nn.Module, Tensor]:
         ("gradients.deconvnet", [2.0, 0.0, 5.0, 0.0]),  # the gradient positive
     ],
 )
-@pytest.mark.parametrize("activation", [nn.ReLU(), nn.ReLU(inplace=True), nn.ReLU6(), nn.Hardtanh(0, 4)], ids=repr)
+@pytest.mark.parametrize("activation", RECTIFIERS, ids=repr)
 def test_rectifiers_pass_what_each_method_defines(method: str, expected: list[float], activation: nn.Module) -> None:
     model, x = rectified(activation)
     explanation = xaicore.explain(model, x, method=method, target=0)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 import xaicore
 from xaicore.errors import MatchError
+from xaicore.graph import Kind
 
 METHODS = {
     "lrp.zero": {},
@@ -131,3 +132,43 @@ def test_a_layer_without_a_rule_is_an_error_and_not_a_guess(function) -> None:
     model(x)
     with pytest.raises(MatchError):
         xaicore.explain(model, x, method="lrp.epsilon")
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters"), [("lrp.flat", {}), ("lrp.w_square", {}), ("lrp.zero", {"bias": "distribute"})]
+)
+def test_a_convolution_of_one_sample_without_a_batch_is_explained_as_in_a_batch(method: str, parameters) -> None:
+    class Unbatched(nn.Module):
+        def __init__(self, dims: int) -> None:
+            super().__init__()
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                self.conv = nn.Conv1d(4, 4, 3, padding=1).double()
+            self.dims = dims
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.conv(x).relu()
+            return y if self.dims == 2 else y.flatten(1)
+
+    x = torch.randn(4, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    # The rows of the output count as samples, so that the relevance starts at place 2 of each of them.
+    relevance = xaicore.explain(Unbatched(2), x, method=method, target=2, **parameters).relevance
+    batched = xaicore.create_analyzer(method, Unbatched(3), **parameters)
+    rows = [batched.analyze(x[None].repeat(2, 1, 1), target=7 * row + 2).relevance[0] for row in range(4)]
+    torch.testing.assert_close(relevance, torch.stack(rows).sum(0))
+
+
+def test_a_layer_with_a_computed_weight_is_reported_missing_before_anything_runs() -> None:
+    class Hyper(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weights = nn.Linear(6, 30)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.linear(x, self.weights(x.mean(0)).view(5, 6))
+
+    x = torch.rand(4, 6)
+    (missing,) = xaicore.create_analyzer("lrp.zero", Hyper()).match(x, strict=False).missing
+    assert missing.layer.kind is Kind.MATMUL
+    passed = xaicore.explain(Hyper(), x, method="lrp.zero", target=0, fallback="gradient")
+    assert len(passed.diagnostics.fallbacks) == 1

@@ -102,3 +102,14 @@ def test_parameters_that_a_rule_refuses_are_refused_when_the_method_is_made_or_c
     with pytest.raises(ParameterError, match="For this alpha, beta is 2"):
         analyzer.set_params(alpha=3)
     assert analyzer.get_params()["alpha"] == 2
+
+
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), (torch.zeros(3), torch.ones(3))])
+def test_inputs_outside_the_box_are_noted_and_rounded_ones_are_not(bounds) -> None:
+    low, high = bounds
+    model, x = nn.Linear(3, 2), torch.tensor([[0.0, 0.5, 1.00001]] * 2)
+    inside = xaicore.explain(model, x, method="lrp.z_box", low=low, high=high, target=0)
+    assert not any("box" in note for note in inside.diagnostics.notes)
+    outside = xaicore.explain(model, 3 * x - 1, method="lrp.z_box", low=low, high=high, target=0)
+    (note,) = [note for note in outside.diagnostics.notes if "box" in note]
+    assert "ranges from -1 to 2" in note and "derived for inputs inside it" in note

@@ -31,8 +31,9 @@ def deconvolved(
 
 
 def _cuts_at_zero(layer: Layer, graph: Graph) -> bool:
-    return layer.op_name == "hardtanh" and layer.options.get("min_val") == 0
+    low = {"hardtanh": "min_val", "clamp": "min"}.get(layer.op_name)
+    return low is not None and layer.options.get(low) == 0
 
 
-rectifier = op("relu", "relu6") | Condition(_cuts_at_zero, "hardtanh from 0")
-"""ReLU and its capped form, ReLU6; leaky rectifiers and smooth ones let negative values pass and are not among them."""
+rectifier = op("relu", "relu6") | Condition(_cuts_at_zero, "hardtanh or clamp from 0")
+"""ReLU and its capped forms, such as ReLU6; not leaky and smooth ones, which let negative values pass."""

@@ -46,7 +46,7 @@ def _single_rules() -> list[MethodSpec]:
             "alpha_2_beta_1", "Alpha2Beta1", "Alpha-beta that shows negative contributions too.", f"{BACH}, eq. 60"
         ),
         _method("z_plus", "ZPlus", "Shares relevance in proportion to positive contributions.", DEEP_TAYLOR),
-        _method("flat", "Flat", "Spreads relevance evenly over the inputs of each neuron.", "Bach et al. 2016"),
+        _method("flat", "Flat", "Spreads relevance evenly over the inputs of each neuron.", "Lapuschkin et al. 2019"),
         _method("w_square", "WSquare", "Shares relevance in proportion to squared weights.", DEEP_TAYLOR),
         _method("z_box", "ZBox", "For inputs between two bounds, such as pixels.", DEEP_TAYLOR),
     ]

@@ -76,10 +76,7 @@ def spread_evenly(share: Tensor, x: Tensor, state: State) -> tuple[Tensor, Tenso
 
 
 def connections(x: Tensor, state: State) -> Tensor:
-    """How many inputs each output is connected to, fewer at padded borders: shape (1, ...)."""
-
-    def count() -> Tensor:
-        linear = linear_of(state)
-        return linear.apply(x.new_ones((1, *x.shape[1:])), torch.ones_like(linear.weight))
-
-    return state.cached(("connections", *x.shape[1:]), count)
+    """How many inputs each output is connected to, fewer at padded borders; counted for one sample."""
+    linear = linear_of(state)
+    ones = linear.ones()
+    return state.cached(("connections", *ones.shape), lambda: linear.apply(ones, torch.ones_like(linear.weight)))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Flat(LinearRule):
     """LRP-flat: each output's relevance in equal parts to the inputs it is connected to. The bias has no part.
 
-    Lapuschkin et al. 2019, supplementary note 2.
+    Lapuschkin et al. 2019; Montavon et al. 2019, table 10.1.
     """
 
     @property
@@ -51,14 +51,13 @@ class WSquare(LinearRule):
         """See `LinearRule.share`."""
         linear = linear_of(state)
         squares = state.cached("squared weight", lambda: _scaled_squares(linear.weight))
-        sums = state.cached(
-            ("sums of squared weights", *x.shape[1:]), lambda: linear.apply(x.new_ones((1, *x.shape[1:])), squares)
-        )
+        ones = linear.ones()
+        sums = state.cached(("sums of squared weights", *ones.shape), lambda: linear.apply(ones, squares))
         return share_by_weight(x, r, state, squares, sums)
 
 
 def share_by_weight(x: Tensor, r: Tensor, state: State, weight: Tensor, sums: Tensor) -> Tensor:
-    """Share in proportion to ``weight``, whose sum over the inputs of each output is ``sums`` of shape (1, ...)."""
+    """Share in proportion to ``weight``, whose sum over the inputs of each output is ``sums``, for one sample."""
     per_unit = masked_ratio(r, sums, sums.detach() <= smallest(sums.dtype))
     inputs = linear_of(state).pull(per_unit, weight)
     return settle(inputs, x, state, "ignore", Portion(r, per_unit, sums, None))

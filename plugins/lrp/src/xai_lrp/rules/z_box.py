@@ -18,6 +18,9 @@ from xaicore.errors import InputError, ParameterError
 if TYPE_CHECKING:
     from xaicore.propagation import State
 
+# Inputs outside the box by less than this part of its width are rounded, not wrong.
+_ROUNDING = 1e-4
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ZBox(LinearRule):
@@ -57,10 +60,22 @@ class ZBox(LinearRule):
         # w = w+ + w-, so that the rule's numerator is (x - low) w+ + (x - high) w-: within the box, no cancellation.
         above = x - self._bound("low", x, state)
         below = x - self._bound("high", x, state)
+        self._note_outside(x, above, below, state)
         z = linear.apply(above, positive) + linear.apply(below, negative)
         per_unit = stabilized_ratio(r, z, self.epsilon)
         inputs = above * linear.pull(per_unit, positive) + below * linear.pull(per_unit, negative)
         return settle(inputs, x, state, "ignore", Portion(r, per_unit, z, None))
+
+    def _note_outside(self, x: Tensor, above: Tensor, below: Tensor, state: State) -> None:
+        """Tell the user of inputs that the rule is not derived for."""
+        if x.is_meta or x.numel() == 0:
+            return
+        tolerance = _ROUNDING * (above - below).detach()  # a part of the width of the box
+        if bool(((above < -tolerance) | (below > tolerance)).any()):
+            state.note(
+                f"the input of {state.layer.where()} ranges from {float(x.min()):g} to {float(x.max()):g}, outside the "
+                f"box [{_written(self.low)}, {_written(self.high)}]: the z-box rule is derived for inputs inside it"
+            )
 
     def _bound(self, name: str, x: Tensor, state: State) -> Tensor | float:
         bound = getattr(self, name)
@@ -78,8 +93,8 @@ class ZBox(LinearRule):
         return bound.to(device=x.device, dtype=x.dtype)
 
     def __repr__(self) -> str:
-        bounds = (
-            f"tensor{tuple(b.shape)}" if isinstance(b, Tensor) and b.numel() > 1 else f"{float(b):g}"
-            for b in (self.low, self.high)
-        )
-        return "ZBox(low={}, high={}, epsilon={})".format(*bounds, self.epsilon)
+        return f"ZBox(low={_written(self.low)}, high={_written(self.high)}, epsilon={self.epsilon})"
+
+
+def _written(bound: float | Tensor) -> str:
+    return f"tensor{tuple(bound.shape)}" if isinstance(bound, Tensor) and bound.numel() > 1 else f"{float(bound):g}"
