@@ -275,3 +275,10 @@ def test_the_same_for_all_samples_is_explained_too() -> None:
     expected = torch.zeros_like(weight)
     expected[:, 1] = x.sum(0)
     assert_same(explanation.relevance["weight"], expected)
+
+
+def test_a_target_function_of_a_model_that_ends_in_softmax_is_told_what_it_was_given() -> None:
+    model = nn.Sequential(nn.Linear(4, 3), nn.Softmax(-1))
+    explanation = xaicore.explain(model, torch.randn(2, 4), method="gradients.saliency", target=lambda out: out[:, 1])
+    torch.testing.assert_close(explanation.relevance, model[0].weight[1].expand(2, 4).detach())
+    assert explanation.diagnostics.notes[-1] == "the target function was given these logits, not probabilities"

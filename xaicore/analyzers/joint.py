@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from xaicore.analyzers.filters import make_filter
+from xaicore.analyzers.quantities import Function
 from xaicore.analyzers.targets import Target, resolve_target
 from xaicore.engine import Engine, Inputs
 from xaicore.errors import InputError, LayerError
@@ -247,7 +248,7 @@ class _Run:
             scores,
             conserving=analyzer.family == "relevance" and not self.filters and self._conserves(end),
             fallbacks=[f"{match.layer.where()}: {match.description}" for match in matching.fallbacks],
-            notes=[*self._notes(found), *told],
+            notes=[*self._notes(found, target), *told],
             ledger=ledger.rows() if ledger is not None else None,
         )
         params = {key: value for key, value in analyzer.get_params().items() if key != "model"}
@@ -301,8 +302,10 @@ class _Run:
         starts = set(self._flat_starts())
         return end in starts or end.layer not in _without(self.graph, starts)
 
-    def _notes(self, found: Mapping[Ref, Tensor]) -> list[str]:
+    def _notes(self, found: Mapping[Ref, Tensor], target: Target) -> list[str]:
         notes = list(self.graph.notes)
+        if isinstance(target, Function) and any("softmax" in note for note in notes):
+            notes.append("the target function was given these logits, not probabilities")
         if self.options.layer is None:
             ignored = [self.names[layer.name] for layer in self.graph.inputs if layer.name not in self.starts]
             if ignored:

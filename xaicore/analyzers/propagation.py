@@ -74,7 +74,8 @@ class PropagationAnalyzer(Analyzer):
         target : optional
             What is explained. None: the predicted class of each sample. An int: a class. A sequence of ints: one
             class a sample. A tuple: an element of an output with more dimensions. `Contrast(a, b)`: a difference. A
-            callable: any function of the output that returns one number a sample.
+            callable: any function of the output that returns one number a sample (of a model that ends in softmax it
+            is given the logits).
         output : str or int, optional
             Which of several outputs of the model.
         layer : str, optional

@@ -15,7 +15,7 @@ from xaicore.explanation.plain import from_json, plain, to_json
 
 GAP_WORTH_A_WARNING = 0.01
 _TINY = torch.finfo(torch.float32).tiny
-_ABSORBERS = ("bias", "stabilizer", "unaccounted")
+_ABSORBERS = ("bias", "stabilizer", "elsewhere", "unaccounted")
 _ROW_NAMES = ("layer", "kind", "module_path")
 
 
@@ -39,7 +39,8 @@ class Diagnostics:
         Whatever else a user should know (a softmax head was stripped, ...).
     ledger : list of dict or None
         One row a layer, in the order of the walk: ``layer``, ``kind``, ``module_path`` and, summed over the batch,
-        ``relevance_in``, ``relevance_out``, ``bias``, ``stabilizer``, ``unaccounted``.
+        ``relevance_in``, ``relevance_out``, ``bias``, ``stabilizer``, ``elsewhere`` (what went to inputs that are not
+        explained), ``unaccounted``.
     """
 
     explained: Tensor
@@ -114,18 +115,24 @@ class Diagnostics:
     def _where_it_went(self) -> str:
         if not self.ledger:
             return "Where it went is not known: ask for the ledger."
-        shares = {name: sum(float(row.get(name, 0.0)) for row in self.ledger) for name in _ABSORBERS}
+        shares = {name: sum(float(row.get(name, 0.0)) for row in self.ledger) for name in self._shown_absorbers()}
         top = max(self.ledger, key=_absorbed)
         place = f" ({top['module_path']})" if top.get("module_path") else ""
         parts = ", ".join(f"{name} {value:.3g}" for name, value in shares.items())
         return f"Summed over the batch: {parts}; most of it at layer {top['layer']}{place}."
 
+    def _shown_absorbers(self) -> list[str]:
+        """The columns of the ledger; most models have no inputs that relevance could go to without being explained."""
+        used = any(row.get("elsewhere") for row in self.ledger or [])
+        return [name for name in _ABSORBERS if used or name != "elsewhere"]
+
     def _ledger_table(self, rows: int = 8) -> str:
         largest = sorted(self.ledger or [], key=_absorbed, reverse=True)[:rows]
-        header = f"{'layer':<20} {'module':<28} {'in':>11} {'out':>11}" + "".join(f" {n:>11}" for n in _ABSORBERS)
+        absorbers = self._shown_absorbers()
+        header = f"{'layer':<20} {'module':<28} {'in':>11} {'out':>11}" + "".join(f" {n:>11}" for n in absorbers)
         lines = [f"ledger (of {len(self.ledger or [])} layers, those that absorbed most)", header]
         for row in largest:
-            numbers = (float(row.get(name, 0.0)) for name in ("relevance_in", "relevance_out", *_ABSORBERS))
+            numbers = (float(row.get(name, 0.0)) for name in ("relevance_in", "relevance_out", *absorbers))
             cells = "".join(f" {number:>11.4g}" for number in numbers)
             lines.append(f"{row['layer']:<20} {row.get('module_path') or '-':<28}{cells}")
         return "\n".join(lines)
