@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xaicore.analyzers.base import Analyzer, check_is_module
-from xaicore.analyzers.joint import Job, Options, explain_jointly
+from xaicore.analyzers.jobs import Job, Options
+from xaicore.analyzers.joint import explain_jointly
 from xaicore.analyzers.propagation import PropagationAnalyzer
 from xaicore.engine import Engine
 from xaicore.errors import ParameterError

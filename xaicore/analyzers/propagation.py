@@ -8,7 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from xaicore.analyzers.base import Analyzer, check_is_module
-from xaicore.analyzers.joint import Job, Options, explain_jointly
+from xaicore.analyzers.jobs import Job, Options
+from xaicore.analyzers.joint import explain_jointly
 from xaicore.analyzers.targets import Contrast
 from xaicore.engine import Engine
 from xaicore.explanation import Explanation

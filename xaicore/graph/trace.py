@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +16,11 @@ from xaicore.errors import CaptureError, InputError
 from xaicore.graph.build import build_graph
 from xaicore.graph.capture import Capture, batch_size_of, capture, evaluation_mode, quiet, untouched
 from xaicore.graph.facts import with_facts
+from xaicore.graph.fingerprint import fingerprint_of
 from xaicore.graph.graph import Graph
 from xaicore.graph.normalize import with_normal_forms, without_no_ops, without_softmax_head
-from xaicore.graph.returned import returned_tensors
 from xaicore.graph.rewrite import plain_program
+from xaicore.graph.verify import copies_of, difference, difference_of_gradients
 
 
 @dataclass
@@ -81,7 +82,7 @@ def trace(model: nn.Module, *inputs: Any, **kwargs: Any) -> Graph:
 
 
 def _trace(model: nn.Module, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Graph:
-    fingerprint = _fingerprint(model)
+    fingerprint = fingerprint_of(model)
     cache = _caches.get(model)
     if cache is None or cache.fingerprint != fingerprint:
         cache = _caches[model] = _Cache(fingerprint)
@@ -111,15 +112,15 @@ def _capture_and_verify(
     else:
         captured = _captured(model, inputs, kwargs)
         traced, dynamic = _traced(captured.program), captured.dynamic
-    difference = _difference(model, traced.whole, inputs, kwargs)
-    if difference and dynamic:  # the model treats this batch size in a way of its own
+    gap = difference(model, traced.whole, inputs, kwargs)
+    if gap and dynamic:  # the model treats this batch size in a way of its own
         traced, dynamic = _traced(capture(model, inputs, kwargs, dynamic=False).program), False
-        difference = _difference(model, traced.whole, inputs, kwargs)
-    if not difference and not traced.verified:
-        difference = _difference_of_gradients(model, traced.whole, inputs, kwargs)
-    if difference:
+        gap = difference(model, traced.whole, inputs, kwargs)
+    if not gap and not traced.verified:
+        gap = difference_of_gradients(model, traced.whole, inputs, kwargs)
+    if gap:
         raise CaptureError(
-            f"the captured graph of {type(model).__name__} does not compute what the model does ({difference}), so an "
+            f"the captured graph of {type(model).__name__} does not compute what the model does ({gap}), so an "
             "explanation of it would be wrong. A forward that draws random numbers in eval(), that depends on state "
             "kept between calls, or that defines a derivative of its own (torch.autograd.Function) cannot be captured. "
             "Model-agnostic methods (the perturbation family) still work."
@@ -136,16 +137,12 @@ def _captured(model: nn.Module, inputs: tuple[Any, ...], kwargs: dict[str, Any])
     except CaptureError:
         try:
             with torch.no_grad(), evaluation_mode(model), untouched(model), torch.random.fork_rng():
-                copies = _copies((inputs, kwargs))
+                copies = copies_of((inputs, kwargs))
                 model(*copies[0], **copies[1])
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             raise InputError(f"{type(model).__name__} itself does not take these inputs: {reason}") from error
         raise
-
-
-def _copies(arguments: Any) -> Any:
-    return pytree.tree_map_only(torch.Tensor, lambda leaf: leaf.detach().clone(), arguments)
 
 
 def _traced(program: torch.export.ExportedProgram) -> _Traced:
@@ -155,71 +152,6 @@ def _traced(program: torch.export.ExportedProgram) -> _Traced:
     return _Traced(whole, with_facts(without_softmax_head(whole.copy())))
 
 
-def _difference(model: nn.Module, graph: Graph, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    """How the graph's outputs differ from the model's own; empty where they agree."""
-    with torch.no_grad(), evaluation_mode(model), untouched(model), torch.random.fork_rng():
-        copies = _copies((inputs, kwargs))
-        expected = returned_tensors(model(*copies[0], **copies[1]))
-        try:
-            found = graph.run(graph.flatten(inputs, kwargs))
-        except Exception as error:  # whatever an operator raises, the graph is of no use
-            return f"it fails: {error}"
-    for name, value in found.items():
-        value, other = value.detach(), expected[name].detach()
-        if value.shape != other.shape:
-            return f"output '{name}' has shape {tuple(value.shape)} in place of {tuple(other.shape)}"
-        if gap := _gap(value, other):
-            return f"output '{name}' differs by up to {gap:.3g}"
-    return ""
-
-
-def _difference_of_gradients(model: nn.Module, graph: Graph, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    """Whether autograd finds another gradient in the graph than in the model, whose code may define its own.
-
-    One gradient, of the sum of all outputs with fixed weights; a model that cannot be differentiated is not compared.
-    """
-    with evaluation_mode(model), untouched(model), torch.random.fork_rng(), torch.enable_grad():
-        try:
-            expected = _input_gradients(lambda *args, **kw: returned_tensors(model(*args, **kw)), inputs, kwargs)
-        except RuntimeError:
-            return ""
-        found = _input_gradients(lambda *args, **kw: graph.run(graph.flatten(args, kw)), inputs, kwargs)
-    for value, other in zip(found, expected, strict=True):
-        if (value is None) != (other is None):
-            return "the gradient reaches an input in one of them alone"
-        if value is not None and other is not None and _gap(value, other, slack=1e3):
-            return f"its gradient differs by up to {_gap(value, other, slack=1e3):.3g}"
-    return ""
-
-
-def _input_gradients(run: Callable[..., dict[str, torch.Tensor]], inputs: Any, kwargs: Any) -> list[Any]:
-    leaves, structure = pytree.tree_flatten(_copies((inputs, kwargs)))
-    wanted = [leaf.requires_grad_() for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.is_floating_point()]
-    # The model is given results of these, since it may write to its inputs.
-    given = [leaf.clone() if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
-    args, keywords = pytree.tree_unflatten(given, structure)
-    outputs = [value for value in run(*args, **keywords).values() if value.requires_grad]
-    if not wanted or not outputs:
-        return [None] * len(wanted)
-    weights = [torch.linspace(0.5, 1.5, value.numel(), device=value.device).view(value.shape) for value in outputs]
-    seeds = [weight.to(value.dtype) for weight, value in zip(weights, outputs, strict=True)]
-    return list(torch.autograd.grad(outputs, wanted, seeds, allow_unused=True))
-
-
-def _gap(value: torch.Tensor, other: torch.Tensor, *, slack: float = 1.0) -> float:
-    """The largest difference where it is more than rounding, else 0; NaN in one alone counts."""
-    wide = torch.float64 if value.dtype == torch.float64 else torch.float32
-    if value.is_complex():
-        value, other = torch.view_as_real(value), torch.view_as_real(other)
-    agree = (value == other) | (value.isnan() & other.isnan())
-    gap = (value.to(wide) - other.to(wide)).abs().masked_fill(agree, 0.0)
-    scale = other.to(wide).abs().nan_to_num(0.0, posinf=0.0)
-    tolerance = 50 * max(torch.finfo(value.dtype).eps, 1e-7) ** 0.75 if value.is_floating_point() else 0.0
-    if gap.numel() and not float(gap.max()) <= slack * tolerance * max(float(scale.max()), 1e-30):
-        return float(gap.max())
-    return 0.0
-
-
 def _leaf_key(leaf: Any, batch: int | None) -> Hashable:
     if not isinstance(leaf, torch.Tensor):
         return leaf if isinstance(leaf, Hashable) else repr(leaf)
@@ -227,38 +159,3 @@ def _leaf_key(leaf: Any, batch: int | None) -> Hashable:
     if batch is not None and shape and shape[0] == batch:
         shape = (-1, *shape[1:])
     return (shape, leaf.dtype, leaf.device)
-
-
-_PLAIN = (bool, int, float, str, type(None))
-_NOT_ATTRIBUTES = frozenset(vars(nn.Module()))  # modules, parameters, buffers, hooks: looked at on their own; the mode
-
-
-def _fingerprint(model: nn.Module) -> Hashable:
-    """Changes when a module, a parameter object or a plain attribute is replaced; not when weights are updated."""
-    parts: list[Hashable] = []
-    for path, module in model.named_modules():
-        own = [(key, _frozen(value)) for key, value in vars(module).items() if key not in _NOT_ATTRIBUTES]
-        tensors = [(key, id(value), str(value.device), value.dtype) for key, value in _own_tensors(module)]
-        hooks = (*module._forward_hooks, *module._forward_pre_hooks)  # their keys are given once in a process
-        parts.append((path, id(module), type(module), tuple(own), tuple(tensors), hooks))
-    everywhere = (*nn.modules.module._global_forward_hooks, *nn.modules.module._global_forward_pre_hooks)
-    return (*parts, everywhere)
-
-
-def _own_tensors(module: nn.Module) -> list[tuple[str, torch.Tensor]]:
-    stores = (module._parameters.items(), module._buffers.items())
-    return [(key, value) for store in stores for key, value in store if value is not None]
-
-
-def _frozen(value: Any, *, deep: bool = True) -> Hashable:
-    """An attribute in a form that can be compared: tensors and functions by identity, other objects by their parts."""
-    if isinstance(value, _PLAIN):
-        return value
-    if isinstance(value, (list, tuple)):
-        return tuple(_frozen(item) for item in value)
-    if isinstance(value, dict):
-        return tuple((_frozen(key), _frozen(item)) for key, item in value.items())
-    if isinstance(value, torch.Tensor) or callable(value):
-        return id(value)
-    own = vars(value) if deep and hasattr(value, "__dict__") else {}  # a configuration: its own plain attributes count
-    return (str(type(value)), *((key, _frozen(item, deep=False)) for key, item in own.items()))

@@ -1,0 +1,244 @@
+"""One batch of inputs: one forward run, and one backward walk for each explanation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from xaicore.analyzers.filters import make_filter
+from xaicore.analyzers.jobs import Job, Options
+from xaicore.analyzers.quantities import Function
+from xaicore.analyzers.targets import Target
+from xaicore.engine import Inputs
+from xaicore.errors import InputError, LayerError
+from xaicore.explanation import Diagnostics, Explanation
+from xaicore.graph import Graph, Layer, Ref, trace
+from xaicore.graph.tokens import pull_to_tokens
+from xaicore.propagation import Composite, Ledger, Matching, Tape, walk
+
+if TYPE_CHECKING:
+    from xaicore.analyzers.propagation import PropagationAnalyzer
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """One job on this batch: which output it explains, and who handles which layer on the way to it."""
+
+    analyzer: PropagationAnalyzer
+    target: Target
+    output: str
+    matching: Matching
+
+
+class Run:
+    """One batch: one forward, one backward walk a job. Everything is matched before anything runs."""
+
+    def __init__(self, model: nn.Module, part: Inputs, composites: Sequence[Composite], options: Options) -> None:
+        self.options = options
+        self.composites = composites
+        plain = trace(model, *part.args, **part.kwargs)
+        # Both families may walk the folded graph, since it computes the same; the gradient alone keeps the plain one.
+        self.graph = next((c.graph_of(plain) for c in composites if c.family == "relevance"), plain)
+        self.tensors = self.graph.flatten(part.args, part.kwargs)
+        self.sizes = self.graph.sizes(self.tensors)
+        self.batch = part.batch
+        self.given = dict(zip((layer.name for layer in self.graph.inputs), self.tensors, strict=True))
+        # The graph takes keyword arguments in the order of their names.
+        as_given = Inputs(part.args, dict(sorted(part.kwargs.items())), part.names).tensors()
+        self.names = dict(zip(self.given, as_given, strict=True))
+        self.starts = self._starts()
+        self.recorded = {name: self.graph.find_ref(name) for name in options.record}
+        self.filters = self._filters(options.filter or {})
+
+    def explain(self, jobs: Sequence[Job], targets: Sequence[Target], like: dict[str, Tensor]) -> list[Explanation]:
+        """Make the explanation of each job; ``like``: the user's own tensors, whose type the results take."""
+        plans = [
+            self._plan(job.analyzer, composite, target)
+            for job, composite, target in zip(jobs, self.composites, targets, strict=True)
+        ]
+        tape = Tape(
+            self.graph,
+            self.tensors,
+            create_graph=self.options.create_graph,
+            starts=self._flat_starts(),
+            needs=lambda layer: self._needs(layer, plans),
+        )
+        return [
+            self._explain(plan, tape, like, free=plan is plans[-1] and not self.options.create_graph) for plan in plans
+        ]
+
+    def _starts(self) -> dict[str, tuple[Ref, ...]]:
+        """Where the walk ends, by the name under which the result is returned."""
+        if self.options.layer is not None:
+            ref = self.graph.find_ref(self.options.layer)
+            if ref.layer.constant:
+                raise LayerError(f"'{self.options.layer}' does not depend on the inputs: it has no relevance")
+            return {self.options.layer: (ref,)}
+        starts = self.graph.sources
+        if not starts:
+            raise InputError(
+                f"none of the inputs ({', '.join(self.given)}) can be explained: none is floating-point, and none is "
+                "looked up in an embedding"
+            )
+        return starts
+
+    def _filters(self, chosen: Mapping[str, Any]) -> dict[Ref, Callable[[Tensor], Tensor]]:
+        found: dict[Ref, Callable[[Tensor], Tensor]] = {}
+        for name, neurons in chosen.items():
+            ref = self.graph.find_ref(name)
+            if ref in found:
+                raise LayerError(f"filter= names the tensor {ref!r} twice, again as '{name}': give one filter")
+            found[ref] = make_filter(name, neurons, self._shape(ref))
+        return found
+
+    def _flat_starts(self) -> list[Ref]:
+        return list(dict.fromkeys(ref for refs in self.starts.values() for ref in refs))
+
+    def _shape(self, ref: Ref) -> tuple[int, ...]:
+        return tuple(size if isinstance(size, int) else size.evaluate(self.sizes) for size in ref.info.shape)
+
+    def _plan(self, analyzer: PropagationAnalyzer, composite: Composite, target: Target) -> _Plan:
+        shapes = {
+            name: torch.empty(self._shape(ref), dtype=ref.info.dtype, device="meta")
+            for name, ref in self.graph.outputs.items()
+        }
+        name = target.select(shapes)
+        end = self.graph.outputs[name]
+        matching = composite.match(self.graph, starts=self._flat_starts(), ends=[end])
+        if end.layer not in matching.matches and end not in matching.starts:
+            raise InputError(
+                f"output '{name}' does not depend on {', '.join(self.starts)} by operations that have a derivative "
+                "(it may be cut off by detach(), torch.no_grad() or a conversion to integers)"
+            )
+        samples = shapes[name].shape[:1]
+        if samples != (self.batch,):
+            raise InputError(
+                f"output '{name}' has shape {tuple(shapes[name].shape)} for inputs of {self.batch} samples: its first "
+                f"dimension, like that of the inputs, must be the batch. For a model that is not batch-first, wrap it "
+                "in a module that transposes both."
+            )
+        for ref in [*self.recorded.values(), *self.filters]:
+            if ref.layer not in matching.matches and ref not in matching.starts:
+                raise LayerError(f"'{ref!r}' does not lie between {', '.join(self.starts)} and the target")
+        return _Plan(analyzer, target, name, matching)
+
+    def _needs(self, layer: Layer, plans: Sequence[_Plan]) -> set[str]:
+        needed = {value for plan in plans for value in plan.matching.needs(layer)}
+        return needed | ({"ys"} if any(ref.layer is layer for ref in self.recorded.values()) else set())
+
+    def _explain(self, plan: _Plan, tape: Tape, like: dict[str, Tensor], *, free: bool) -> Explanation:
+        analyzer, target, matching = plan.analyzer, plan.target, plan.matching
+        output, end = tape.outputs[plan.output], self.graph.outputs[plan.output]
+        with torch.set_grad_enabled(self.options.create_graph):
+            scores, gradient = target.gradient(output, create_graph=self.options.create_graph)
+            seed = analyzer.seed(output, gradient)
+        ledger = Ledger() if self.options.ledger else None
+        told: list[str] = []
+        values = {ref: tape.value(ref) for ref in self._flat_starts()}
+        values |= {ref: self._value(tape, ref) for ref in self.recorded.values()}
+        found = walk(
+            tape, {end: seed}, matching,
+            wanted=list(self.recorded.values()), filters=self.filters, ledger=ledger, notes=told, free=free,
+        )  # fmt: skip
+        readout = _Readout(analyzer, found, values)
+        relevance = self._by_input(readout, like)
+        diagnostics = Diagnostics.measure(
+            relevance,
+            scores,
+            conserving=analyzer.family == "relevance" and not self.filters and self._conserves(end),
+            fallbacks=[f"{match.layer.where()}: {match.description}" for match in matching.fallbacks],
+            notes=[*self._notes(found, target), *told],
+            ledger=ledger.rows() if ledger is not None else None,
+        )
+        params = {key: value for key, value in analyzer.get_params().items() if key != "model"}
+        return Explanation(
+            relevance=relevance,
+            prediction=output.detach(),
+            target=target.describe(output.detach()),
+            diagnostics=diagnostics,
+            method=analyzer.method,
+            parameters=params,
+            inputs=self._inputs(),
+            recorded={name: readout(ref) for name, ref in self.recorded.items()},
+            layer=self.options.layer,
+        )
+
+    def _value(self, tape: Tape, ref: Ref) -> Tensor:
+        """The forward value at an inner layer: an output of its record."""
+        record = tape.records.get(ref.layer)
+        value: Tensor = record.ys[ref.index] if record is not None else tape.value(ref)
+        return value if self.options.create_graph else value.detach()
+
+    def _by_input(self, readout: Callable[[Ref], Tensor], like: dict[str, Tensor]) -> Tensor | dict[str, Tensor]:
+        if self.options.layer is not None:
+            ((ref,),) = self.starts.values()
+            return readout(ref)
+        found = {self.names[name]: self._at_input(name, refs, readout, like) for name, refs in self.starts.items()}
+        return next(iter(found.values())) if len(self.given) == 1 else found
+
+    def _at_input(
+        self, name: str, refs: Sequence[Ref], readout: Callable[[Ref], Tensor], like: dict[str, Tensor]
+    ) -> Tensor:
+        tensor = self.given[name]
+        if tensor.is_floating_point():
+            relevance = readout(refs[0])
+            own = like.get(self.names[name])
+            return relevance if own is None else relevance.to(own.device, own.dtype)
+        # One value a token: the sum over the embedding, and over the embeddings where there are several.
+        source = next(layer for layer in self.graph.inputs if layer.name == name)
+        inputs = dict(zip(self.graph.inputs, self.tensors, strict=True))
+        tokens = [pull_to_tokens(self.graph, source, ref, readout(ref).sum(-1), inputs, self.sizes) for ref in refs]
+        return torch.stack(tokens).sum(0) if len(tokens) > 1 else tokens[0]
+
+    def _inputs(self) -> Tensor | dict[str, Tensor]:
+        given = {self.names[name]: tensor.detach().clone() for name, tensor in self.given.items()}
+        return next(iter(given.values())) if len(given) == 1 else given
+
+    def _conserves(self, end: Ref) -> bool:
+        """Whether all that leads to the output passes the starts: at a layer beside a skip connection it does not."""
+        if self.options.layer is None:
+            return True
+        starts = set(self._flat_starts())
+        return end in starts or end.layer not in _without(self.graph, starts)
+
+    def _notes(self, found: Mapping[Ref, Tensor], target: Target) -> list[str]:
+        notes = list(self.graph.notes)
+        if isinstance(target, Function) and any("softmax" in note for note in notes):
+            notes.append("the target function was given these logits, not probabilities")
+        if self.options.layer is None:
+            ignored = [self.names[layer.name] for layer in self.graph.inputs if layer.name not in self.starts]
+            if ignored:
+                notes.append(f"not explained: {', '.join(ignored)} (integers that no embedding looks up)")
+        unreached = [name for name, refs in self.starts.items() if not any(ref in found for ref in refs)]
+        if unreached:
+            notes.append(f"nothing flows back to {', '.join(unreached)}: the target does not depend on it")
+        return notes
+
+
+def _without(graph: Graph, blocked: set[Ref]) -> set[Any]:
+    """The layers that an input reaches without passing the blocked tensors."""
+    reached: set[Any] = set()
+    for layer in graph.layers:
+        if layer.constant:
+            continue
+        if layer in graph.inputs or any(ref.layer in reached and ref not in blocked for ref in layer.inputs):
+            reached.add(layer)
+    return reached
+
+
+class _Readout:
+    """What the method returns at a tensor, from what arrived there; zeros where nothing did."""
+
+    def __init__(
+        self, analyzer: PropagationAnalyzer, found: Mapping[Ref, Tensor], values: Mapping[Ref, Tensor]
+    ) -> None:
+        self.analyzer, self.found, self.values = analyzer, found, values
+
+    def __call__(self, ref: Ref) -> Tensor:
+        value = self.values[ref]
+        arrived = self.found[ref] if ref in self.found else torch.zeros_like(value)
+        return self.analyzer.readout(arrived, value)
