@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import xaicore
-from xaicore.errors import CaptureError
+from xaicore.errors import CaptureError, InputError
 
 
 class Net(nn.Module):
@@ -80,7 +80,7 @@ def test_an_error_of_the_users_own_code_keeps_its_words() -> None:
         def forward(self, x: Tensor) -> Tensor:
             raise RuntimeError("the left sensor is not calibrated")
 
-    with pytest.raises(CaptureError, match="the left sensor is not calibrated"):
+    with pytest.raises(InputError, match="the left sensor is not calibrated"):
         xaicore.explain(Refuses(), torch.ones(2, 4), method="gradients.saliency")
 
 

@@ -174,13 +174,17 @@ def _batch_is_free(program: torch.export.ExportedProgram) -> bool:
     return bool(tensors) and isinstance(size_of(tensors[0].shape[0]), SizeExpression)
 
 
-def _explain(model: nn.Module, error: Exception) -> str:
+def where_raised(error: BaseException) -> str:
+    """The line of the user's code that an error comes from, to be put after a message; empty where there is none."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_LIBRARIES)]
     frames = [f for f in frames if not any(name in f.filename for name in _FRAMES_OF_PYTHON)]
-    where = f"\n  at {frames[-1].filename}:{frames[-1].lineno}: {frames[-1].line}" if frames else ""
+    return f"\n  at {frames[-1].filename}:{frames[-1].lineno}: {frames[-1].line}" if frames else ""
+
+
+def _explain(model: nn.Module, error: Exception) -> str:
     reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return (
-        f"{type(model).__name__} cannot be captured as a graph: {type(error).__name__}: {reason}{where}\n"
+        f"{type(model).__name__} cannot be captured as a graph: {type(error).__name__}: {reason}{where_raised(error)}\n"
         "Propagation methods (gradients, LRP, deep Taylor, ...) need the graph. To get one, write this line so that "
         "the same operations run whatever the values of the tensors are (torch.where in place of if, shapes in place "
         "of values). Model-agnostic methods (the perturbation family) still work: they only call the model."

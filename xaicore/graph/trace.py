@@ -14,7 +14,7 @@ from torch.utils import _pytree as pytree
 
 from xaicore.errors import CaptureError, InputError
 from xaicore.graph.build import build_graph
-from xaicore.graph.capture import Capture, batch_size_of, capture, evaluation_mode, quiet, untouched
+from xaicore.graph.capture import Capture, batch_size_of, capture, evaluation_mode, quiet, untouched, where_raised
 from xaicore.graph.facts import with_facts
 from xaicore.graph.fingerprint import fingerprint_of
 from xaicore.graph.graph import Graph
@@ -140,7 +140,7 @@ def _captured(model: nn.Module, inputs: tuple[Any, ...], kwargs: dict[str, Any])
                 copies = copies_of((inputs, kwargs))
                 model(*copies[0], **copies[1])
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
+            reason = f"{type(error).__name__}: {error}{where_raised(error)}"
             raise InputError(f"{type(model).__name__} itself does not take these inputs: {reason}") from error
         raise
 
