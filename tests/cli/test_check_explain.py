@@ -196,3 +196,14 @@ def test_a_model_with_random_weights_is_warned_of_on_standard_error(images: Path
     assert result.exit_code == 0, result.output
     assert result.stderr.startswith("WARNING: torchvision:squeezenet1_1 has random weights")
     assert json.loads(result.stdout)["samples"][0]["target_kind"] == "class"
+
+
+def test_explain_passes_layers_without_a_mapping_by_the_gradient_where_that_is_asked_for() -> None:
+    np.save("series.npy", np.random.default_rng(0).normal(size=(2, 5, 3)).astype(np.float32))
+    refused = run("explain", "own_models:Reader", "series.npy", "--method", "lrp.epsilon", "-o", "out")
+    assert refused.exit_code == 2 and "lstm" in refused.output
+    passed = run(
+        "explain", "own_models:Reader", "series.npy", "--method", "lrp.epsilon", "--fallback", "gradient", "-o", "out"
+    )
+    assert passed.exit_code == 0, passed.output
+    assert "vector-Jacobian product (fallback)" in passed.output

@@ -40,6 +40,11 @@ _CLASSES_SHOWN = 3
     help="Folder to write to; made where it is missing.",
 )  # fmt: skip
 @click.option("--ledger", is_flag=True, help="Keep account of each layer: what biases and stabilizers absorbed.")
+@click.option(
+    "--fallback",
+    type=click.Choice(["gradient"]),
+    help="Pass layers that the method has no mapping for by the plain gradient. Default: an error that names them.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 def command(
     model: str,
@@ -56,6 +61,7 @@ def command(
     batch_size: int | None,
     folder: Path,
     ledger: bool,
+    fallback: str | None,
     as_json: bool,
 ) -> None:
     """Explain what MODEL makes of each INPUT.
@@ -70,9 +76,8 @@ def command(
     folder = _made(folder)
     if loaded.warning:
         click.echo(f"WARNING: {loaded.warning}", err=True)
-    explanation = analyzer.analyze(
-        samples.inputs, target, output=output, layer=layer, batch_size=batch_size, ledger=ledger
-    )
+    options = {"output": output, "layer": layer, "batch_size": batch_size, "ledger": ledger, "fallback": fallback}
+    explanation = analyzer.analyze(samples.inputs, target, **options)
     records = [_record(explanation[number], name) for number, name in enumerate(samples.names)]
     for number, record in enumerate(records):
         record["files"] = _write(explanation[number], samples, number, folder)
