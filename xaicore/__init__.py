@@ -39,7 +39,7 @@ _HOMES = {
     "xaicore.propagation": ("Composite",),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_ROOMS = ("analyzers", "engine", "errors", "explanation", "graph", "plugins", "propagation", "testing", "visualization")
+_ROOMS = ("analyzers", "engine", "errors", "explanation", "graph", "plugins", "propagation", "visualization")
 
 __all__ = [
     "API_VERSION",
