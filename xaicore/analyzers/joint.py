@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +15,8 @@ from xaicore.analyzers.targets import Target, resolve_target
 from xaicore.engine import Engine, Inputs
 from xaicore.errors import InputError
 from xaicore.explanation import Explanation
+from xaicore.graph.trace import one_at_a_time
 from xaicore.propagation import Composite
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ def explain_jointly(
 ) -> list[Explanation]:
     """Run the jobs on shared tapes, batch by batch; one explanation a job."""
     # Tensors made in inference mode leave no record; the caller's mode is not ours.
-    with torch.inference_mode(False):
+    with torch.inference_mode(False), one_at_a_time:
         return _explain_jointly(model, inputs, jobs, options, engine)
 
 

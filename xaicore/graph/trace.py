@@ -43,7 +43,8 @@ class _Cache:
 
 
 _MOST_SHAPES = 8
-_lock = threading.RLock()
+# Export patches torch for the whole process, and a model's modes are its own: nothing else of ours runs meanwhile.
+one_at_a_time = threading.RLock()
 _caches: weakref.WeakKeyDictionary[nn.Module, _Cache] = weakref.WeakKeyDictionary()
 
 
@@ -76,8 +77,7 @@ def trace(model: nn.Module, *inputs: Any, **kwargs: Any) -> Graph:
             f"{type(model).__name__} is TorchScript, which torch.export does not take: give the Python module that it "
             "was made from, or its torch.export program."
         )
-    # Export, modes and caches are the process's own: one capture at a time.
-    with torch.inference_mode(False), _lock:
+    with torch.inference_mode(False), one_at_a_time:
         return _trace(model, inputs, dict(sorted(kwargs.items())))
 
 
