@@ -48,7 +48,7 @@ class ImageOptions:
 def input_channels(model: nn.Module) -> int:
     """Return the channels of the images that a model takes: those of its first two-dimensional convolution, or 3."""
     for module in model.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
             return module.in_channels
     # Of an exported program only the parameters are left.
     return next((tensor.shape[1] for tensor in model.parameters() if tensor.dim() == 4), 3)
