@@ -1,0 +1,36 @@
+"""How relevance passes layers that move values: max pooling, concatenation, reshape, select, pad."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from xai_lrp.structure.accounts import total
+from xaicore.graph import Kind
+from xaicore.propagation import reads
+
+if TYPE_CHECKING:
+    from xaicore.propagation import State
+
+# Operators that move values and may put constants in their places.
+_FILLING = {"masked_fill", "where", "index_put", "select_scatter", "slice_scatter"}
+
+
+@reads()
+def route(xs: Sequence[Tensor], ys: Sequence[Tensor], rs: Sequence[Tensor | None], state: State) -> list[Tensor | None]:
+    """Relevance goes back the way the values came: max pooling (to the winner), concatenation, reshape, select, pad.
+
+    The forward copies values, so that its vector-Jacobian product carries relevance as well. What arrives at
+    constants that the layer put in (padding) is reported as absorbed.
+    """
+    inputs = state.vjp(rs)
+    if state.ledger_open and (_puts_in_constants(state) or any(r is None for r in inputs)):
+        state.absorb(bias=total(rs) - total(inputs))
+    return inputs
+
+
+def _puts_in_constants(state: State) -> bool:
+    layer = state.layer
+    return layer.kind == Kind.PAD or layer.op_name in _FILLING or len(list(layer.refs())) > len(layer.inputs)
