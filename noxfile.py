@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import tomllib
 from pathlib import Path
 
 import nox
@@ -44,13 +45,14 @@ def types(session: nox.Session) -> None:
 @nox.parametrize("plugin", PLUGINS, ids=PLUGINS)
 def wheels(session: nox.Session, plugin: str) -> None:
     """Build wheels, install the core's and one plugin's, and run the plugin's tests away from the checkout."""
+    below = built_on(plugin)
     with tempfile.TemporaryDirectory(prefix="xaicore-wheels-") as folder:
         place = Path(folder)
-        for project in (ROOT, ROOT / "plugins" / plugin):
+        for project in (ROOT, *(ROOT / "plugins" / name for name in (*below, plugin))):
             pip_wheel = ("pip", "wheel", "--no-deps", "--wheel-dir", str(place / "wheels"), str(project))
             session.run(*pip_wheel, env={"PIP_CONSTRAINT": str(CONSTRAINTS)})
         core, own = built(place, "xaicore"), built(place, f"xai_{plugin}")
-        install(session, str(core), f"{own}[test]")
+        install(session, str(core), *(str(built(place, f"xai_{name}")) for name in below), f"{own}[test]")
         shutil.copytree(ROOT / "plugins" / plugin / "tests", place / "tests")
         shutil.copy(ROOT / "pyproject.toml", place)  # for the settings of pytest
         with session.chdir(place):
@@ -82,6 +84,14 @@ def bench(session: nox.Session) -> None:
     session.run("python", "benchmarks/propagation.py", *session.posargs)
 
 
+@nox.session
+def architectures(session: nox.Session) -> None:
+    """Write docs/architectures.md anew: coverage, conservation and time on each torchvision model, in about an hour."""
+    install_checkout(session, "test")
+    page = Path("docs", "architectures.md")
+    session.run("python", "benchmarks/architectures.py", "--all", "--output", str(page), *session.posargs)
+
+
 def install(session: nox.Session, *packages: str) -> None:
     """Install packages in the versions that the checks run with, also where pip builds them."""
     settings = {"PIP_CONSTRAINT": str(CONSTRAINTS), "PIP_NO_COMPILE": "1"}  # most of torch is never imported
@@ -93,6 +103,13 @@ def install_checkout(session: nox.Session, *extras: str) -> None:
     suffix = f"[{','.join(extras)}]" if extras else ""
     projects = [str(ROOT) + suffix, *(str(ROOT / "plugins" / name) + suffix for name in PLUGINS)]
     install(session, *(part for project in projects for part in ("--editable", project)))
+
+
+def built_on(plugin: str) -> list[str]:
+    """Return the other plugins of this repository that a plugin depends on."""
+    with (ROOT / "plugins" / plugin / "pyproject.toml").open("rb") as file:
+        dependencies = tomllib.load(file)["project"]["dependencies"]
+    return [name for name in PLUGINS if any(each.startswith(f"xai-{name}>") for each in dependencies)]
 
 
 def built(place: Path, name: str) -> Path:

@@ -1,4 +1,4 @@
-"""What one explanation costs, in units of one gradient, beside zennit: ``python benchmarks/propagation.py``.
+"""What one explanation costs, in units of one gradient, beside zennit and Captum: ``python benchmarks/propagation.py``.
 
 Everything runs in one process on the same images. The contenders take turns, so that whatever else the machine does
 slows all of them; of each the median is printed. A gradient is plain autograd from the predicted logit to the image,
@@ -12,6 +12,7 @@ import argparse
 import copy
 import ctypes
 import gc
+import itertools
 import json
 import statistics
 import sys
@@ -40,6 +41,7 @@ OURS: dict[str, dict[str, Any]] = {
     "lrp.epsilon_gamma_box": {"low": LOW, "high": HIGH},
     "lrp.epsilon_alpha2_beta1": {},
 }
+CLASSES = range(10)  # of a call that explains several classes of the same images
 
 
 def build(name: str) -> nn.Module:
@@ -74,7 +76,33 @@ def ours(model: nn.Module, images: Tensor) -> dict[str, Run]:
     def call(analyzer: Any) -> Run:
         return lambda: analyzer.analyze(images)
 
-    return {name: call(analyzer) for name, analyzer in analyzers.items()}
+    runs = {name: call(analyzer) for name, analyzer in analyzers.items()}
+    several = analyzers["lrp.epsilon_plus"]
+    runs[f"lrp.epsilon_plus, {len(CLASSES)} classes"] = lambda: several.analyze_targets(images, list(CLASSES))
+    return runs
+
+
+def captums(model: nn.Module, images: Tensor) -> dict[str, Run]:
+    """Return one call for each rule of Captum's LRP, the same in all convolution and linear layers."""
+    zoo.import_torchvision()  # before Captum, which imports it too
+    try:
+        from captum.attr import LRP
+        from captum.attr._utils import lrp_rules
+    except ImportError:
+        return {}
+    rules = {"EpsilonRule": lrp_rules.EpsilonRule, "GammaRule": lrp_rules.GammaRule}
+    rules["Alpha1_Beta0_Rule"] = lrp_rules.Alpha1_Beta0_Rule
+    with torch.no_grad():
+        predicted = model(images).argmax(1)
+
+    def call(rule: Any) -> Run:
+        ruled = copy.deepcopy(model)
+        for module in ruled.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                module.rule = rule()
+        return lambda: LRP(ruled).attribute(images, target=predicted)
+
+    return {f"captum {name}": call(rule) for name, rule in rules.items()}
 
 
 def zennits(model: nn.Module, images: Tensor) -> dict[str, Run]:
@@ -146,7 +174,7 @@ def peak_memory(run: Run) -> float | None:
     return highest[0] - before
 
 
-def measure(name: str, batch: int, repeats: int) -> dict[str, Any]:
+def measure(name: str, batch: int, repeats: int, others: bool) -> dict[str, Any]:
     """Time all contenders on one model."""
     model = build(name)
     images = torch.randn(batch, 3, 224, 224).clamp(LOW, HIGH)
@@ -154,7 +182,9 @@ def measure(name: str, batch: int, repeats: int) -> dict[str, Any]:
     xaicore.trace(model, images)
     capture = time.perf_counter() - start
     runs = {"forward": forward_of(model, images), "gradient": gradient_of(model, images)}
-    runs |= ours(model, images) | zennits(model, images)
+    runs |= ours(model, images)
+    if others:
+        runs |= zennits(model, images) | captums(model, images)
 
     first = {contender: timed(run) for contender, run in runs.items()}
     times: dict[str, list[float]] = {contender: [] for contender in runs}
@@ -192,16 +222,17 @@ def table(result: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=["vgg16", "resnet50"], help="names of torchvision models")
-    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--batch", type=int, nargs="+", default=[4])
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--alone", action="store_true", help="leave zennit and Captum out")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--json", type=Path, help="also write the numbers to this file")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     results = []
-    for name in options.models:
-        results.append(measure(name, options.batch, options.repeats))
+    for name, batch in itertools.product(options.models, options.batch):
+        results.append(measure(name, batch, options.repeats, not options.alone))
         print(table(results[-1]), end="\n\n", flush=True)
     if options.json:
         options.json.write_text(json.dumps({"threads": options.threads, "results": results}, indent=2) + "\n")

@@ -132,13 +132,18 @@ def _vision(name: str, size: int, *tags: str, **options: Any) -> Entry:
     return Entry(name, factory, size, tags=frozenset(tags))
 
 
-def _swin_v2() -> nn.Module:
-    torchvision = import_torchvision()
-    swin = torchvision.models.swin_transformer
-    return torchvision.models.SwinTransformer(
-        patch_size=[4, 4], embed_dim=24, depths=[2, 2], num_heads=[2, 4], window_size=[4, 4], num_classes=CLASSES,
-        stochastic_depth_prob=0.2, block=swin.SwinTransformerBlockV2, downsample_layer=swin.PatchMergingV2,
-    )  # fmt: skip
+def _swin(version: int) -> Callable[[], nn.Module]:
+    def factory() -> nn.Module:
+        torchvision = import_torchvision()
+        swin = torchvision.models.swin_transformer
+        block = {1: swin.SwinTransformerBlock, 2: swin.SwinTransformerBlockV2}[version]
+        merging = {1: swin.PatchMerging, 2: swin.PatchMergingV2}[version]
+        return torchvision.models.SwinTransformer(
+            patch_size=[4, 4], embed_dim=24, depths=[2, 2], num_heads=[2, 4], window_size=[4, 4], num_classes=CLASSES,
+            stochastic_depth_prob=0.2, block=block, downsample_layer=merging,
+        )  # fmt: skip
+
+    return factory
 
 
 def _max_vit() -> nn.Module:
@@ -165,7 +170,8 @@ _GPT2 = {"vocab_size": VOCABULARY, "n_positions": 32, "n_embd": 32, "n_layer": 2
          "bos_token_id": 1, "eos_token_id": 1}  # fmt: skip
 _LLAMA = {"vocab_size": VOCABULARY, "max_position_embeddings": 32, "num_key_value_heads": 2, "pad_token_id": 0,
           **_SMALL}  # fmt: skip
-_TOKENS = frozenset({"tokens"})
+_LRP = frozenset({"lrp"})
+_TOKENS = frozenset({"tokens", "lrp"})
 
 ENTRIES: tuple[Entry, ...] = (
     _vision("alexnet", 64, "lrp"),
@@ -180,17 +186,17 @@ ENTRIES: tuple[Entry, ...] = (
     _vision("mnasnet0_5", 32, "lrp"),
     _vision("regnet_x_400mf", 32, "lrp"),
     _vision("shufflenet_v2_x0_5", 32, "lrp"),
-    _vision("regnet_y_400mf", 32),
-    _vision("efficientnet_b0", 32),
-    _vision("mobilenet_v2", 32),
-    _vision("mobilenet_v3_small", 32),
-    _vision("convnext_tiny", 32),
-    _vision("swin_t", 64),
-    Entry("swin_v2", _swin_v2, 64),
-    _vision("vit_b_16", 32, image_size=32),
-    Entry("maxvit", _max_vit, 64),
+    _vision("regnet_y_400mf", 32, "lrp"),
+    _vision("efficientnet_b0", 32, "lrp"),
+    _vision("mobilenet_v2", 32, "lrp"),
+    _vision("mobilenet_v3_small", 32, "lrp"),
+    _vision("convnext_tiny", 32, "lrp"),
+    Entry("swin", _swin(version=1), 64, tags=_LRP),  # of swin_t, export takes a minute
+    Entry("swin_v2", _swin(version=2), 64, tags=_LRP),
+    _vision("vit_b_16", 32, "lrp", image_size=32),
+    Entry("maxvit", _max_vit, 64, tags=_LRP),
     Entry("transformers_vit", _transformer("ViTForImageClassification", "ViTConfig", image_size=32, patch_size=8,
-                                           num_labels=CLASSES, **_SMALL), 32, "pixel_values"),
+                                           num_labels=CLASSES, **_SMALL), 32, "pixel_values", tags=_LRP),
     Entry("bert", _transformer("BertForSequenceClassification", "BertConfig", **_BERT), keyword="attention_mask",
           tags=_TOKENS),
     Entry("gpt2_classifier", _transformer("GPT2ForSequenceClassification", "GPT2Config", num_labels=CLASSES,

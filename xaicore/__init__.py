@@ -23,17 +23,44 @@ API_VERSION = "0.1"
 """Version of the interface between core and plugins; `xaicore.plugins.compatibility` says what it means."""
 
 if TYPE_CHECKING:
-    from xaicore.analyzers import Analyzer, Contrast, compare, create_analyzer, explain
+    from xaicore.analyzers import (
+        Analyzer,
+        Contrast,
+        SlidingWindow,
+        TranslationAverage,
+        compare,
+        create_analyzer,
+        explain,
+    )
     from xaicore.explanation import Diagnostics, Explanation, load_explanation
-    from xaicore.graph import Graph, Kind, Layer, depth, first_on_path, kind, last, named, trace, under
+    from xaicore.graph import (
+        Graph,
+        Kind,
+        Layer,
+        channels,
+        depth,
+        first_on_path,
+        heads,
+        kind,
+        last,
+        named,
+        neurons,
+        region,
+        trace,
+        under,
+        up_to,
+    )
     from xaicore.plugins import find_method, methods
     from xaicore.propagation import Composite
 
 _HOMES = {
-    "xaicore.analyzers": ("Analyzer", "Contrast", "compare", "create_analyzer", "explain"),
+    "xaicore.analyzers": (
+        "Analyzer", "Contrast", "SlidingWindow", "TranslationAverage", "compare", "create_analyzer", "explain",
+    ),
     "xaicore.explanation": ("Diagnostics", "Explanation", "load_explanation"),
     "xaicore.graph": (
-        "Graph", "Kind", "Layer", "depth", "first_on_path", "kind", "last", "named", "trace", "under",
+        "Graph", "Kind", "Layer", "channels", "depth", "first_on_path", "heads", "kind", "last", "named", "neurons",
+        "region", "trace", "under", "up_to",
     ),
     "xaicore.plugins": ("find_method", "methods"),
     "xaicore.propagation": ("Composite",),
@@ -51,20 +78,27 @@ __all__ = [
     "Graph",
     "Kind",
     "Layer",
+    "SlidingWindow",
+    "TranslationAverage",
     "XaicoreError",
+    "channels",
     "compare",
     "create_analyzer",
     "depth",
     "explain",
     "find_method",
     "first_on_path",
+    "heads",
     "kind",
     "last",
     "load_explanation",
     "methods",
     "named",
+    "neurons",
+    "region",
     "trace",
     "under",
+    "up_to",
 ]
 
 

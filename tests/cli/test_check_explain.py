@@ -149,6 +149,16 @@ def test_explain_gives_the_same_in_batches_and_keeps_a_ledger_on_request(images:
     assert {row["kind"] for row in whole["ledger"]} >= {"convolution", "linear"} and split["ledger"] is None
 
 
+def test_explain_compiles_on_request(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    handed_over: list[str] = []
+    monkeypatch.setattr(torch, "compile", lambda module, **options: handed_over.append("module") or module)
+    plain = run_json("explain", *EPSILON, str(images), "-o", "plain")
+    compiled = run_json("explain", *EPSILON, str(images), "-o", "compiled", "--compile")
+    for mine, other in zip(compiled["samples"], plain["samples"], strict=True):
+        assert mine["relevance_sum"] == pytest.approx(other["relevance_sum"], rel=1e-4)
+    assert handed_over == ["module"]
+
+
 def test_explain_takes_exported_programs() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).eval()

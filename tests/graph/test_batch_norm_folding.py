@@ -259,5 +259,5 @@ def test_the_plain_graph_is_left_as_it_was() -> None:
     graph = xaicore.trace(shaken(TwoConsumers()), image(2))
     before = str(graph)
     folded_graph = graph.folded
-    assert str(graph) == before and not graph.is_folded
-    assert folded_graph.is_folded and graph.folded is folded_graph
+    assert str(graph) == before and graph.batch_norm == "plain"
+    assert folded_graph.batch_norm == "folded" and graph.folded is folded_graph

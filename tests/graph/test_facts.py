@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import xaicore
-from xaicore.graph import Graph, Kind
+from xaicore.graph import Graph
 
 NONNEGATIVE = {
     "relu": lambda h, c: h.relu(),
@@ -123,74 +123,6 @@ def test_the_fact_of_an_input_is_never_assumed() -> None:
     graph = xaicore.trace(nn.MaxPool2d(2), noise(2, 1, 4, 4).abs())
     assert not graph.inputs[0].outputs[0].nonnegative
     assert not graph.outputs["output"].info.nonnegative
-
-
-class SqueezeExcite(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(2, 4, 3)
-        self.down, self.up = nn.Conv2d(4, 2, 1), nn.Conv2d(2, 4, 1)
-
-    def scale(self, h: Tensor) -> Tensor:
-        return self.up(self.down(F.adaptive_avg_pool2d(h, 1)).relu())
-
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.conv(x)
-        return self.scale(h).sigmoid() * h
-
-
-class GateSecond(SqueezeExcite):
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.conv(x)
-        return h * F.hardsigmoid(self.scale(h))
-
-
-class GateReshaped(SqueezeExcite):
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.conv(x)
-        gate = self.scale(h).flatten(1).sigmoid()
-        return h * gate[:, :, None, None].expand_as(h)
-
-
-class SelfGated(SqueezeExcite):
-    """SiLU, written out."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.conv(x)
-        return h * h.sigmoid()
-
-
-class BothGates(SqueezeExcite):
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.conv(x)
-        return h.sigmoid() * self.scale(h).sigmoid()
-
-
-class NoGate(SqueezeExcite):
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.conv(x)
-        return h * self.scale(h)
-
-
-class GateUndone(SqueezeExcite):
-    """A sigmoid with a dense layer behind it is a gate no more."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.conv(x)
-        return h * self.up(self.down(h).sigmoid())
-
-
-@pytest.mark.parametrize(
-    ("kind", "gate"),
-    [
-        (SqueezeExcite, 0), (GateSecond, 1), (GateReshaped, 1), (SelfGated, 1), (BothGates, None), (NoGate, None),
-        (GateUndone, None),
-    ],
-)  # fmt: skip
-def test_the_operand_that_scales_the_other_is_the_gate(kind: type[nn.Module], gate: int | None) -> None:
-    graph = xaicore.trace(shaken(kind()), noise(2, 2, 5, 5))
-    (product,) = [layer for layer in graph.layers if layer.kind is Kind.PRODUCT]
-    assert product.gate == gate
 
 
 def test_facts_are_filled_in_for_the_folded_graph_too() -> None:

@@ -137,10 +137,17 @@ def test_a_product_with_a_constant_matrix_is_a_linear_layer(function: Any) -> No
         (lambda x: -x, Kind.SCALE),
         (lambda x: x * x, Kind.PRODUCT),
         (lambda x: x * x.sum(), Kind.PRODUCT),
-        (lambda x: BIAS[0] / (x + 9), Kind.OTHER),
-        (lambda x: x / (x.abs() + 1), Kind.OTHER),
-        (lambda x: torch.addmm(BIAS, x, WEIGHT, alpha=2), Kind.MATMUL),
-        (lambda x: WEIGHT.t() @ x.t(), Kind.MATMUL),
+        (lambda x: BIAS[0] / (x + 9), Kind.PRODUCT),
+        (lambda x: x / (x.abs() + 1), Kind.PRODUCT),
+        (lambda x: x.div(x.abs() + 1, rounding_mode="floor"), Kind.OTHER),
+        (lambda x: torch.addmm(BIAS, x, WEIGHT, alpha=2), Kind.LINEAR),
+        (lambda x: WEIGHT.t() @ x.t(), Kind.LINEAR),
+        (lambda x: x @ x.t(), Kind.MATMUL),
+        (lambda x: x.pow(2), Kind.ACTIVATION),
+        (lambda x: x.abs().pow(x), Kind.OTHER),
+        (lambda x: torch.maximum(x, x.flip(1)), Kind.SELECT),
+        (lambda x: torch.maximum(x, WEIGHT[:, 0]), Kind.ACTIVATION),
+        (lambda x: torch.lerp(x, x.flip(1), x.abs()), Kind.OTHER),
     ],
 )
 def test_products_are_told_apart_by_what_depends_on_the_input(function: Any, kind: Kind) -> None:
@@ -217,5 +224,5 @@ def test_putting_values_in_places_selects_but_adding_them_there_does_not(accumul
     x = noise(3, 4)
     graph = xaicore.trace(Returns(function), x)
     (layer,) = [layer for layer in graph.layers if layer.op_name == "index_put"]
-    assert layer.kind is (Kind.OTHER if accumulate else Kind.SELECT)
+    assert layer.kind is (Kind.ADD if accumulate else Kind.SELECT)
     assert_same(graph(x), function(x))

@@ -6,9 +6,12 @@ Known differences, which the cases below are chosen around:
   so zennit gets one that is negligible in float64.
 * zennit's w-square counts the squared bias as one more input; Montavon et al. 2017, eq. 12, have no bias: it is
   left out there with ``zero_params``.
-* zennit's gamma favours the contributions that have the sign of the output (Andeol et al. 2021). Ours favours the
-  positive ones whatever the output (Montavon et al. 2019). They agree where outputs that carry relevance are
-  positive: in front of a ReLU, and at a positive logit. Not in front of a residual sum.
+* zennit's gamma is the generalised one (Andeol et al. 2021): `lrp.generalized_gamma`, and `generalized=True` in
+  `lrp.epsilon_gamma_box`. `lrp.gamma` favours positive contributions whatever the output (Montavon et al. 2019).
+  Both agree where outputs that carry relevance are positive: in front of a ReLU, and at a positive logit. Not in
+  front of a residual sum. Outputs of exactly zero pass nothing in zennit.
+* zennit's excitation backprop is its z-plus everywhere: unless told otherwise it keeps the bias, which Zhang et al.
+  2016 leave out, and it lets negative inputs through negative weights, where ours clamps them.
 * zennit finds the first layer by registration order and batch norm by adjacency of modules; the models below register
   their modules in the order of use, for its sake.
 * zennit's merged batch norm is left in place with variance one and its eps, so that it still divides by sqrt(1 + 1e-5).
@@ -122,6 +125,21 @@ RULES: dict[str, tuple[str, dict[str, Any], Any]] = {
     "alpha 1.5 beta 0.5": ("lrp.alpha_beta", {"alpha": 1.5, "beta": 0.5}, zennit_rules.AlphaBeta(1.5, 0.5, NEGLIGIBLE)),
     "gamma": ("lrp.gamma", {"gamma": 0.25}, zennit_rules.Gamma(0.25, 1e-6)),
     "large gamma": ("lrp.gamma", {"gamma": 3.0}, zennit_rules.Gamma(3.0, 1e-6)),
+    "generalized gamma": ("lrp.generalized_gamma", {"gamma": 0.25}, zennit_rules.Gamma(0.25, 1e-6)),
+    "epsilon without bias": ("lrp.epsilon", {"bias": "ignore"}, zennit_rules.Epsilon(1e-6, zero_params="bias")),
+    "z_plus without bias": ("lrp.z_plus", {"bias": "ignore"}, zennit_rules.ZPlus(NEGLIGIBLE, zero_params="bias")),
+    "alpha 2 beta 1 without bias": (
+        "lrp.alpha_2_beta_1",
+        {"bias": "ignore"},
+        zennit_rules.AlphaBeta(2, 1, NEGLIGIBLE, zero_params="bias"),
+    ),
+    "flat": ("lrp.flat", {}, zennit_rules.Flat(NEGLIGIBLE)),
+    "w_square": ("lrp.w_square", {}, zennit_rules.WSquare(NEGLIGIBLE, zero_params="bias")),
+    "norm": (
+        "lrp.composite",
+        {"composite": xaicore.Composite([(xaicore.kind(xaicore.Kind.CONVOLUTION, xaicore.Kind.LINEAR), rules.Norm())])},
+        zennit_rules.Norm(1e-6),
+    ),
 }
 
 FIRST_RULES: dict[str, tuple[Any, Any]] = {
@@ -172,6 +190,24 @@ COMPOSITES: dict[str, tuple[str, dict[str, Any], Callable[..., ZennitComposite]]
             LOW, HIGH, 1e-6, 0.25, 1e-6, layer_map=composites.layer_map_base(NEGLIGIBLE), canonizers=canonizers
         ),
     ),
+    "epsilon_gamma_box, generalized": (
+        "lrp.epsilon_gamma_box", {"low": LOW, "high": HIGH, "epsilon": 1e-6, "generalized": True},
+        lambda canonizers: composites.EpsilonGammaBox(
+            LOW, HIGH, 1e-6, 0.25, 1e-6, layer_map=composites.layer_map_base(NEGLIGIBLE), canonizers=canonizers
+        ),
+    ),
+    "epsilon_plus_flat": (
+        "lrp.epsilon_plus_flat", {"epsilon": 1e-6},
+        lambda canonizers: composites.EpsilonPlusFlat(1e-6, NEGLIGIBLE, canonizers=canonizers),
+    ),
+    "epsilon_alpha2_beta1_flat": (
+        "lrp.epsilon_alpha2_beta1_flat", {"epsilon": 1e-6},
+        lambda canonizers: composites.EpsilonAlpha2Beta1Flat(1e-6, NEGLIGIBLE, canonizers=canonizers),
+    ),
+    "excitation_backprop, inputs of either sign": (
+        "lrp.z_plus", {"bias": "ignore"},
+        lambda canonizers: composites.ExcitationBackprop(NEGLIGIBLE, zero_params="bias", canonizers=canonizers),
+    ),
 }  # fmt: skip
 
 
@@ -184,8 +220,11 @@ def test_a_composite_on_a_sequential_network(name: str, network: str) -> None:
     assert_same(actual, relevance_by_zennit(model, images, theirs([SequentialMergeBatchNorm()])))
 
 
-@pytest.mark.parametrize("network", ["resnet18", "resnet50"])
-@pytest.mark.parametrize("name", ["epsilon_plus", "epsilon_alpha2_beta1"])  # gamma differs at residual sums, see above
+# Plain gamma differs at residual sums, see above.
+RESIDUAL = [(name, "resnet18") for name in COMPOSITES if name != "epsilon_gamma_box"] + [("epsilon_plus", "resnet50")]
+
+
+@pytest.mark.parametrize(("name", "network"), RESIDUAL)
 def test_a_composite_on_a_residual_network(name: str, network: str) -> None:
     from zennit.torchvision import ResNetCanonizer  # the sum and the batch norms, which ours needs no code for
 
@@ -194,6 +233,26 @@ def test_a_composite_on_a_residual_network(name: str, network: str) -> None:
     model, images = entry.build(torch.float64), entry.inputs(torch.float64)
     actual = xaicore.explain(model, images, method=method, **parameters).relevance
     assert_same(actual, relevance_by_zennit(model, images, theirs([ResNetCanonizer()])))
+
+
+def test_excitation_backprop_of_inputs_that_are_never_negative() -> None:
+    model, images = build(*SEQUENTIAL["like_vgg"])
+    images = images.abs()
+    actual = xaicore.explain(model, images, method="ExcitationBackprop").relevance
+    theirs = composites.ExcitationBackprop(NEGLIGIBLE, zero_params="bias", canonizers=[SequentialMergeBatchNorm()])
+    assert_same(actual, relevance_by_zennit(model, images, theirs))
+
+
+def test_pass_in_a_layer_of_equal_shapes() -> None:
+    with zoo.seeded():
+        model = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 3)).double()
+        x = torch.randn(4, 6).double()
+    ours = xaicore.Composite([(xaicore.first_on_path, rules.Pass()), (xaicore.last, rules.Epsilon(1e-6))])
+    theirs = composites.NameMapComposite([
+        (["0"], zennit_rules.Pass()), (["1"], zennit_rules.Pass()), (["2"], zennit_rules.Epsilon(1e-6)),
+    ])  # fmt: skip
+    actual = xaicore.explain(model, x, method="lrp.composite", composite=ours).relevance
+    assert_same(actual, relevance_by_zennit(model, x, theirs))
 
 
 def test_the_users_own_composite() -> None:

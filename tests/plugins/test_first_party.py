@@ -17,10 +17,11 @@ METHODS = [
     *("lrp.zero", "lrp.epsilon", "lrp.gamma", "lrp.alpha_beta", "lrp.alpha_1_beta_0", "lrp.alpha_2_beta_1"),
     *("lrp.z_plus", "lrp.flat", "lrp.w_square", "lrp.z_box", "lrp.epsilon_plus", "lrp.epsilon_gamma_box"),
     *("lrp.epsilon_alpha2_beta1", "lrp.composite"),
+    *("deeptaylor.unbounded", "deeptaylor.bounded", "deeptaylor.nonnegative"),
 ]
 
 
-@pytest.mark.parametrize("namespace", ["gradients", "lrp"])
+@pytest.mark.parametrize("namespace", ["deeptaylor", "gradients", "lrp"])
 def test_a_first_party_plugin_loads(namespace: str) -> None:
     (info,) = [info for info in REGISTRY.plugins() if info.namespace == namespace]
     assert (info.status, info.cause) == (Status.OK, "")
@@ -53,6 +54,8 @@ def test_a_mapping_can_be_imported_and_names_kinds_of_the_graph(spec: object) ->
     [
         ("input_t_gradient", "gradients.input_x_gradient"),
         ("gradient", "gradients.saliency"),
+        ("deep_taylor", "deeptaylor.unbounded"),
+        ("deep_taylor.bounded", "deeptaylor.bounded"),
         ("EpsilonPlus", "lrp.epsilon_plus"),
         ("EpsilonGammaBox", "lrp.epsilon_gamma_box"),
         ("EpsilonAlpha2Beta1", "lrp.epsilon_alpha2_beta1"),

@@ -196,7 +196,14 @@ def test_descriptors_cannot_be_changed() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "package"),
-    [("recurrent", "xai-lstm"), ("add", "xai-lrp"), ("max_pool", "xai-lrp"), ("softmax", None), ("unheard_of", None)],
+    [
+        ("recurrent", "xai-lstm"),
+        ("add", "xai-lrp"),
+        ("max_pool", "xai-lrp"),
+        ("softmax", "xai-lrp"),
+        ("other", None),
+        ("unheard_of", None),
+    ],
 )
 def test_the_package_that_brings_a_mapping_for_a_kind_is_known(kind: str, package: str | None) -> None:
     assert suggest_provider(kind) == package

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import xaicore
 from xai_lrp import AlphaBeta, Epsilon, Gamma, ZBox
-from xaicore.errors import MatchError, ParameterError
+from xaicore.errors import LayerError, MatchError, ParameterError
 from xaicore.graph import Kind, anything, first_on_path, kind, named, under
 from xaicore.propagation import Composite
 
@@ -212,3 +212,24 @@ def test_the_report_reads_as_a_table() -> None:
     header, _, *rows = str(report).splitlines()
     assert header.split() == ["layer", "kind", "module_path", "mapping", "provider"]
     assert len(rows) == len(report.matches)
+
+
+def test_a_layer_that_a_composite_names_must_exist() -> None:
+    with pytest.raises(LayerError, match=r"'stm'. Did you mean 'stem'\?"):
+        handlers(Composite([(named("stm"), first), (anything, second)]))
+
+
+@pytest.mark.parametrize("fallback", [None, "gradient"])
+def test_a_relevance_composite_that_matches_nothing_is_refused_with_what_there_is(fallback: str | None) -> None:
+    composite = Composite([(kind("recurrent"), first), (under("head") & kind("pad"), first)], fallback=fallback)
+    with pytest.raises(MatchError, match=r"matches no layer: kind\(recurrent\), \(under\('head'\).* hold for none of"):
+        handlers(composite)
+
+
+def test_a_composite_of_which_one_entry_holds_is_used() -> None:
+    composite = Composite([(kind("recurrent"), first), (kind("linear"), second)], fallback="gradient")
+    assert handlers(composite)["head"] == "second"
+
+
+def test_a_gradient_composite_may_match_nothing() -> None:
+    assert "first" not in handlers(Composite([(kind("recurrent"), first)], family="gradient")).values()

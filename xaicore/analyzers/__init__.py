@@ -1,15 +1,21 @@
 """Analyzers: configured methods bound to a model, and the targets they explain."""
 
+from xaicore.analyzers.advice import Advice
 from xaicore.analyzers.api import compare, create_analyzer, explain
 from xaicore.analyzers.base import Analyzer
 from xaicore.analyzers.propagation import PropagationAnalyzer
+from xaicore.analyzers.sliding_window import SlidingWindow
 from xaicore.analyzers.targets import Contrast, Target, resolve_target
+from xaicore.analyzers.translation import TranslationAverage
 
 __all__ = [
+    "Advice",
     "Analyzer",
     "Contrast",
     "PropagationAnalyzer",
+    "SlidingWindow",
     "Target",
+    "TranslationAverage",
     "compare",
     "create_analyzer",
     "explain",

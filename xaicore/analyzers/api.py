@@ -14,7 +14,9 @@ from xaicore.errors import ParameterError
 from xaicore.explanation import Explanation
 from xaicore.plugins import find_method, resolve
 
-_ANALYZE_OPTIONS = frozenset("output layer record filter ledger batch_size progress create_graph fallback".split())
+_ANALYZE_OPTIONS = frozenset(
+    "output layer record filter ledger batch_size progress create_graph fallback compile".split()
+)
 
 
 def create_analyzer(method: str, model: Any, **params: Any) -> Analyzer:
@@ -83,7 +85,7 @@ def compare(
     joint = [a for a in analyzers if isinstance(a, PropagationAnalyzer)]
     found: dict[int, Explanation] = {}
     if joint:
-        choices = Options(**{name: value for name, value in options.items() if name not in ("batch_size", "progress")})
+        choices = Options.named({name: options[name] for name in options if name not in ("batch_size", "progress")})
         jobs = [Job(analyzer, target) for analyzer in joint]
         explanations = explain_jointly(check_is_module(model), inputs, jobs, choices, engine)
         found.update({id(a): explanation for a, explanation in zip(joint, explanations, strict=True)})

@@ -8,10 +8,14 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from xaicore.analyzers.targets import resolve_target
+from xaicore.engine import Engine
 from xaicore.errors import InputError, ParameterError, nearest
 from xaicore.explanation import Explanation
+from xaicore.graph import trace
+from xaicore.graph.trace import one_at_a_time
 from xaicore.plugins import plugin_registry, resolve
 
 
@@ -34,7 +38,18 @@ class Analyzer(ABC):
 
     # Each family has options of its own, so that only the two first arguments are common to all.
     analyze: Callable[..., Explanation]
-    """``analyze(inputs, target=None, **options)`` explains the model's output for these inputs."""
+    """``analyze(inputs, target=None, **options)`` explains the model's output for these inputs.
+
+    A target may also be a `Target`, which analyzers that wrap this one pass on; `resolve_target` leaves it as it is.
+    """
+
+    def predict(self, inputs: Any, *, output: str | int | None = None) -> Tensor:
+        """The output that `analyze` explains, (B, ...), without an explanation; of a softmax model, the logits."""
+        prepared = Engine().prepare(inputs, check_is_module(self.model))
+        with torch.inference_mode(False), torch.no_grad(), one_at_a_time:
+            graph = trace(self.model, *prepared.args, **prepared.kwargs)
+            outputs = graph.run(graph.flatten(prepared.args, prepared.kwargs))
+        return outputs[resolve_target(None, output).select(outputs)]
 
     def fit(self, data: Any = None) -> Self:
         """Learn what the method needs from data; most methods need nothing."""

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xaicore.errors import InputError, LayerError
+from xaicore.errors import InputError
+from xaicore.graph import Part, channels
 
 
 def make_filter(layer: str, chosen: Any, shape: tuple[int, ...]) -> Callable[[Tensor], Tensor]:
@@ -20,10 +21,12 @@ def make_filter(layer: str, chosen: Any, shape: tuple[int, ...]) -> Callable[[Te
     ----------
     layer : str
         Its name, for messages.
-    chosen : int, sequence of int, mask or callable
-        Channels (dimension 1); or a boolean or numeric tensor or array that broadcasts against ``shape``; or a
-        function of what arrived.
+    chosen : int, sequence of int, Part, mask or callable
+        Channels (dimension 1); or a part, as in ``region[2:4, :]``; or a boolean or numeric tensor or array that
+        broadcasts against ``shape``; or a function of what arrived.
     """
+    if isinstance(chosen, Part):
+        return _masking(layer, chosen.mask(shape, layer), shape)
     if isinstance(chosen, np.ndarray):
         chosen = torch.from_numpy(chosen)
     if isinstance(chosen, Tensor) and chosen.dtype is not torch.bool and not chosen.is_floating_point():
@@ -32,26 +35,21 @@ def make_filter(layer: str, chosen: Any, shape: tuple[int, ...]) -> Callable[[Te
         return _masking(layer, chosen, shape)
     if callable(chosen):
         return _checked(layer, chosen)
-    channels = _channels(layer, chosen, shape)
-    mask = torch.zeros(shape[1], dtype=torch.bool)
-    mask[channels] = True
-    return _masking(layer, mask.view(-1, *[1] * (len(shape) - 2)), shape)
+    numbers = _numbers(layer, chosen)
+    if not numbers:  # an empty list lets nothing pass
+        return torch.zeros_like
+    return _masking(layer, channels(*numbers).mask(shape, layer), shape)
 
 
-def _channels(layer: str, chosen: Any, shape: tuple[int, ...]) -> list[int]:
+def _numbers(layer: str, chosen: Any) -> list[int]:
     values = chosen if isinstance(chosen, Sequence) and not isinstance(chosen, str) else [chosen]
     try:
-        channels = [operator.index(value) for value in values]
+        return [operator.index(value) for value in values]
     except TypeError:
         raise InputError(
-            f"the filter of '{layer}' is {chosen!r}; give a channel, a list of channels, a mask tensor or a function"
+            f"the filter of '{layer}' is {chosen!r}; give a channel, a list of channels, a part (channels, region, "
+            "heads, neurons), a mask tensor or a function"
         ) from None
-    if len(shape) < 2:
-        raise LayerError(f"'{layer}' has shape {shape}: it has no channels to filter by")
-    outside = [channel for channel in channels if not -shape[1] <= channel < shape[1]]
-    if outside:
-        raise LayerError(f"'{layer}' has {shape[1]} channels; the filter names {outside[0]}")
-    return channels
 
 
 def _masking(layer: str, mask: Tensor, shape: tuple[int, ...]) -> Callable[[Tensor], Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -32,7 +32,7 @@ class _Targets:
 def explain_jointly(
     model: nn.Module, inputs: Any, jobs: Sequence[Job], options: Options, engine: Engine
 ) -> list[Explanation]:
-    """Run the jobs on shared tapes, batch by batch; one explanation a job."""
+    """Run the jobs on shared tapes, batch by batch; one explanation a job, or one for each part of its split."""
     # Tensors made in inference mode leave no record; the caller's mode is not ours.
     with torch.inference_mode(False), one_at_a_time:
         return _explain_jointly(model, inputs, jobs, options, engine)
@@ -41,8 +41,6 @@ def explain_jointly(
 def _explain_jointly(
     model: nn.Module, inputs: Any, jobs: Sequence[Job], options: Options, engine: Engine
 ) -> list[Explanation]:
-    if isinstance(options.record, str):
-        options = replace(options, record=(options.record,))
     prepared = engine.prepare(inputs, model, tracked=options.create_graph)
     like = _originals(inputs, prepared)
     composites = [job.analyzer.build_composite().with_fallback(options.fallback) for job in jobs]
@@ -52,25 +50,30 @@ def _explain_jointly(
     _check_divisible(prepared, options, engine)
 
     def run(part: Inputs, part_targets: _Targets) -> list[Explanation]:
-        found: dict[int, Explanation] = {}
+        found: dict[int, list[Explanation]] = {}
         for group in groups:
             one_run = Run(model, part, [composites[number] for number in group], options)
             made = one_run.explain([jobs[n] for n in group], [part_targets.each[n] for n in group], like)
             found.update(zip(group, made, strict=True))
-        return [found[number] for number in range(len(jobs))]
+        return [explanation for number in range(len(jobs)) for explanation in found[number]]
 
     chunks = engine.run(run, prepared, targets)
     return [Explanation.concat(parts) if len(parts) > 1 else parts[0] for parts in map(list, zip(*chunks, strict=True))]
 
 
 def _groups(composites: Sequence[Composite], options: Options) -> list[list[int]]:
-    """Which jobs share a forward: all, unless inner layers are named, whose values depend on the form of the graph."""
-    numbers = list(range(len(composites)))
-    if options.layer is None and not options.record and not options.filter:
-        return [numbers]
-    relevance = [number for number in numbers if composites[number].family == "relevance"]
-    gradient = [number for number in numbers if number not in relevance]
-    return [group for group in (relevance, gradient) if group]
+    """Which jobs share a forward: those that work on the same form of the graph.
+
+    A gradient is the same in every form and joins the others, unless inner layers are named, whose values are not.
+    """
+    forms = [composite.batch_norm for composite in composites if composite.family == "relevance"]
+    inner = options.layer is not None or options.record or options.filter or options.split
+    of_gradients = "plain" if inner or not forms else forms[0]
+    groups: dict[str, list[int]] = {}
+    for number, composite in enumerate(composites):
+        form = composite.batch_norm if composite.family == "relevance" else of_gradients
+        groups.setdefault(form, []).append(number)
+    return list(groups.values())
 
 
 def _check_divisible(prepared: Inputs, options: Options, engine: Engine) -> None:

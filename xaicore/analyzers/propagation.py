@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
 
+from xaicore.analyzers.advice import Advice
 from xaicore.analyzers.base import Analyzer, check_is_module
-from xaicore.analyzers.jobs import Job, Options
+from xaicore.analyzers.jobs import Job, Options, Split
 from xaicore.analyzers.joint import explain_jointly
-from xaicore.analyzers.targets import Contrast
+from xaicore.analyzers.targets import Contrast, Target
 from xaicore.engine import Engine
+from xaicore.errors import ParameterError, TargetError
 from xaicore.explanation import Explanation
 from xaicore.graph import Graph, trace
+from xaicore.graph.part_words import named_parts
 from xaicore.propagation import Composite, Matching
 
 TargetLike = None | int | Sequence[Any] | Tensor | Contrast | Any
@@ -38,6 +42,12 @@ class PropagationAnalyzer(Analyzer):
         """
         return output * gradient if self.family == "relevance" else gradient
 
+    def check_output(self, output: Tensor, target: Target) -> None:
+        """Refuse, by a `TargetError`, what the method is not defined for; the default takes everything.
+
+        Given the explained output, shape (B, ...), and the explained quantity, which knows its score and gradient.
+        """
+
     def readout(self, relevance: Tensor, value: Tensor) -> Tensor:
         """The explanation at an input or layer, from what arrived there and the forward value, both of its shape."""
         return relevance
@@ -46,6 +56,13 @@ class PropagationAnalyzer(Analyzer):
         """The graph this method works on, for inputs like these."""
         prepared = Engine().prepare(inputs, check_is_module(self.model))
         return self.build_composite().graph_of(trace(self.model, *prepared.args, **prepared.kwargs))
+
+    def advise(self, matching: Matching) -> Sequence[Advice]:
+        """What about a model would make its explanations by this method better, given what `match` found.
+
+        The default is to say nothing; ``xaicore check`` prints what a method says.
+        """
+        return []
 
     def match(self, inputs: Any, *, strict: bool = True, fallback: str | None = None) -> Matching:
         """Which mapping handles which layer of the model, for inputs like these; nothing is propagated."""
@@ -65,6 +82,7 @@ class PropagationAnalyzer(Analyzer):
         progress: bool | None = None,
         create_graph: bool = False,
         fallback: str | None = None,
+        compile: bool | str = False,
     ) -> Explanation:
         """Explain the model's output for these inputs.
 
@@ -85,8 +103,8 @@ class PropagationAnalyzer(Analyzer):
             Inner layers (or modules) whose relevance is returned as well, in ``recorded``.
         filter : mapping, optional
             ``{layer: channels}``: relevance flows only through these channels (dimension 1) of the layer's output.
-            An int, a sequence of ints, a boolean or numeric mask that broadcasts to the output, or a function that
-            is given what arrived and returns what goes on.
+            An int, a sequence of ints, a part (``region[2:4, :]``, ``~heads(0, count=12)``), a boolean or numeric mask
+            that broadcasts to the output, or a function that is given what arrived and returns what goes on.
         ledger : bool
             Keep the account of every layer: relevance in, out, absorbed by bias and stabilizer.
         batch_size : int, optional
@@ -99,6 +117,12 @@ class PropagationAnalyzer(Analyzer):
             What becomes of layers that a relevance method has no mapping for. Default: an error that names them.
             ``'gradient'``: they are passed by the vector-Jacobian product, which does not conserve relevance; the
             diagnostics name them.
+        compile : bool or str
+            Run forward and walk as one function made by `torch.compile`: the same numbers, for many inputs of one
+            shape. The first call for a method, a shape and a kind of target takes the compiler's time (seconds to a
+            minute); classes and weights may change afterwards. A string is a mode of the compiler, such as
+            ``"reduce-overhead"`` (CUDA graphs). Excludes ``ledger``, ``create_graph``, and functions as targets or
+            filters. Needs a C++ compiler; on CUDA, Triton.
 
         Returns
         -------
@@ -110,7 +134,7 @@ class PropagationAnalyzer(Analyzer):
         ------
         CaptureError, InputError, TargetError, LayerError, MatchError
         """
-        choices = Options(output, layer, record, filter, ledger, create_graph, fallback)
+        choices = Options(output, layer, record, filter, ledger, create_graph, fallback, compile)
         engine = Engine(batch_size, progress)
         return explain_jointly(check_is_module(self.model), inputs, [Job(self, target)], choices, engine)[0]
 
@@ -121,4 +145,49 @@ class PropagationAnalyzer(Analyzer):
         """
         engine = Engine(options.pop("batch_size", None), options.pop("progress", None))
         jobs = [Job(self, target) for target in targets]
-        return explain_jointly(check_is_module(self.model), inputs, jobs, Options(**options), engine)
+        if not jobs:
+            raise TargetError("targets= is empty: give one target an explanation, such as range(10) for ten classes.")
+        return explain_jointly(check_is_module(self.model), inputs, jobs, Options.named(options), engine)
+
+    def analyze_parts(
+        self,
+        inputs: Any,
+        layer: str,
+        parts: Mapping[str, Any] | Sequence[Any],
+        /,
+        target: TargetLike = None,
+        **options: Any,
+    ) -> dict[str, Explanation]:
+        """Explain what flows through each part of a layer, with one forward pass.
+
+        Only what passes the layer's output counts for a part. What goes around it (by a skip connection) or through
+        neurons of no part is returned beside them as ``"elsewhere"``, so that the parts and this sum to the whole
+        explanation, where parts do not overlap and the method is linear in what arrives (relevance methods and
+        gradients are; the square or magnitude of a gradient is not, nor is a rectified one).
+
+        Parameters
+        ----------
+        inputs, target, **options
+            As for `analyze`. Layers of ``record`` that lie behind ``layer`` receive all of their relevance elsewhere.
+        layer : str
+            An inner layer or module.
+        parts : list or dict by name
+            Parts as `xaicore.channels`, `region`, `heads` and `neurons` name them; a number is a channel.
+
+        Returns
+        -------
+        dict of str to Explanation
+            By the names that were given, or as the parts are written (``"channels(3)"``), and ``"elsewhere"``.
+
+        Raises
+        ------
+        LayerError
+            There is no such layer between the inputs and the target, or it has no such part.
+        """
+        chosen = named_parts(parts)
+        if not chosen or "elsewhere" in chosen:
+            raise ParameterError("parts= needs at least one part, and none called 'elsewhere': that is all the others")
+        engine = Engine(options.pop("batch_size", None), options.pop("progress", None))
+        choices = replace(Options.named(options), split=Split(layer, tuple(chosen), tuple(chosen.values())))
+        found = explain_jointly(check_is_module(self.model), inputs, [Job(self, target)], choices, engine)
+        return dict(zip([*chosen, "elsewhere"], found, strict=True))

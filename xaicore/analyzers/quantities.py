@@ -43,8 +43,16 @@ class Target(ABC):
     def describe(self, output: Tensor) -> dict[str, Any]:
         """Return what was explained as plain data: "kind", "labels", "index" and "values", one entry a sample."""
 
+    def take(self, samples: Sequence[int], total: int) -> Target:
+        """Return the target of these samples of a batch of `total`, in this order; a sample may come several times."""
+        return self
+
     def chunk(self, start: int, stop: int, total: int) -> Target:
         """Return the target of the samples from `start` to `stop` of a batch of `total`."""
+        return self.take(range(start, stop), total)
+
+    def fixed(self, output: Callable[[], Tensor]) -> Target:
+        """Return the target with predicted classes replaced by those in `output()`, which is only called for them."""
         return self
 
     def select(self, outputs: Mapping[str, Tensor]) -> str:
@@ -110,6 +118,11 @@ class Predicted(Picked):
             f"predicted class. Give a tuple of {dimensions} integers, such as target={_example(output)}."
         )
 
+    def fixed(self, output: Callable[[], Tensor]) -> Target:
+        found = output()
+        rows: list[list[int]] = self.positions(_checked(found)).tolist()
+        return self if found.dim() == 1 else ElementPerSample([tuple(row) for row in rows], self.output)
+
 
 class Element(Picked):
     """The same element of every sample's output: a class, or an index into several dimensions."""
@@ -135,9 +148,9 @@ class ElementPerSample(Picked):
         rows = [_resolve(index, output, f" (sample {sample})") for sample, index in enumerate(self.indices)]
         return torch.tensor(rows, dtype=torch.long, device=output.device)
 
-    def chunk(self, start: int, stop: int, total: int) -> Target:
+    def take(self, samples: Sequence[int], total: int) -> Target:
         self._check_length(total)
-        return ElementPerSample(self.indices[start:stop], self.output)
+        return ElementPerSample([self.indices[sample] for sample in samples], self.output)
 
     def _check_length(self, total: int) -> None:
         if len(self.indices) != total:
@@ -171,8 +184,11 @@ class Difference(Target):
             "values": first["values"] - second["values"],
         }
 
-    def chunk(self, start: int, stop: int, total: int) -> Target:
-        return Difference(self.first.chunk(start, stop, total), self.second.chunk(start, stop, total), self.output)
+    def take(self, samples: Sequence[int], total: int) -> Target:
+        return Difference(self.first.take(samples, total), self.second.take(samples, total), self.output)
+
+    def fixed(self, output: Callable[[], Tensor]) -> Target:
+        return Difference(self.first.fixed(output), self.second.fixed(output), self.output)
 
 
 class Function(Target):

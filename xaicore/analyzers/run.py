@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from xaicore.analyzers.filters import make_filter
-from xaicore.analyzers.jobs import Job, Options
+from xaicore.analyzers.jobs import Job, Options, Split
+from xaicore.analyzers.passes import Parting, Passes, Plan, Walked
 from xaicore.analyzers.quantities import Function
 from xaicore.analyzers.targets import Target
 from xaicore.engine import Inputs
 from xaicore.errors import InputError, LayerError
 from xaicore.explanation import Diagnostics, Explanation
-from xaicore.graph import Graph, Layer, Ref, trace
+from xaicore.graph import Graph, Ref, trace
 from xaicore.graph.tokens import pull_to_tokens
-from xaicore.propagation import Composite, Ledger, Matching, Tape, walk
+from xaicore.propagation import Composite
 
 if TYPE_CHECKING:
     from xaicore.analyzers.propagation import PropagationAnalyzer
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """One job on this batch: which output it explains, and who handles which layer on the way to it."""
-
-    analyzer: PropagationAnalyzer
-    target: Target
-    output: str
-    matching: Matching
 
 
 class Run:
@@ -41,7 +31,7 @@ class Run:
         self.options = options
         self.composites = composites
         plain = trace(model, *part.args, **part.kwargs)
-        # Both families may walk the folded graph, since it computes the same; the gradient alone keeps the plain one.
+        # All jobs walk the form that the relevance among them asks for; the gradient alone keeps the plain one.
         self.graph = next((c.graph_of(plain) for c in composites if c.family == "relevance"), plain)
         self.tensors = self.graph.flatten(part.args, part.kwargs)
         self.sizes = self.graph.sizes(self.tensors)
@@ -53,23 +43,40 @@ class Run:
         self.starts = self._starts()
         self.recorded = {name: self.graph.find_ref(name) for name in options.record}
         self.filters = self._filters(options.filter or {})
+        self.parting = None if options.split is None else self._parting(options.split)
 
-    def explain(self, jobs: Sequence[Job], targets: Sequence[Target], like: dict[str, Tensor]) -> list[Explanation]:
-        """Make the explanation of each job; ``like``: the user's own tensors, whose type the results take."""
+    def explain(
+        self, jobs: Sequence[Job], targets: Sequence[Target], like: dict[str, Tensor]
+    ) -> list[list[Explanation]]:
+        """Make the explanations of each job; ``like``: the user's own tensors, whose type the results take."""
         plans = [
             self._plan(job.analyzer, composite, target)
             for job, composite, target in zip(jobs, self.composites, targets, strict=True)
         ]
-        tape = Tape(
+        passes = Passes(
             self.graph,
-            self.tensors,
-            create_graph=self.options.create_graph,
-            starts=self._flat_starts(),
-            needs=lambda layer: self._needs(layer, plans),
+            plans,
+            self._flat_starts(),
+            list(self.recorded.values()),
+            self.filters,
+            self.options.ledger,
+            self.options.create_graph,
+            self.parting,
         )
+        walks = self._compiled(passes) if self.options.compile else passes.run(self.tensors)
+        flows = self._flows()
         return [
-            self._explain(plan, tape, like, free=plan is plans[-1] and not self.options.create_graph) for plan in plans
+            [
+                self._explanation(plan, walked, like, flow)
+                for flow, walked in zip(flows, walks[number * len(flows) :], strict=False)
+            ]
+            for number, plan in enumerate(plans)
         ]
+
+    def _compiled(self, passes: Passes) -> list[Walked]:
+        from xaicore.analyzers.compiled import run_compiled  # imports much of torch that nothing else needs
+
+        return run_compiled(passes, self.tensors, self.options)
 
     def _starts(self) -> dict[str, tuple[Ref, ...]]:
         """Where the walk ends, by the name under which the result is returned."""
@@ -95,13 +102,27 @@ class Run:
             found[ref] = make_filter(name, neurons, self._shape(ref))
         return found
 
+    def _parting(self, split: Split) -> Parting:
+        ref = self.graph.find_ref(split.layer)
+        if ref in self.filters:
+            raise LayerError(f"'{split.layer}' is filtered and split: combine the parts with the filter, as in a & b")
+        return Parting(ref, [part.mask(self._shape(ref), split.layer) for part in split.parts])
+
+    def _flows(self) -> list[str]:
+        """What each walk of a job follows, in words; a single one needs none."""
+        if self.options.split is None:
+            return [""]
+        layer, names = self.options.split.layer, self.options.split.names
+        through = [f"the share that flows through {name} of '{layer}'" for name in names]
+        return [*through, f"the share that flows through none of these parts of '{layer}': {', '.join(names)}"]
+
     def _flat_starts(self) -> list[Ref]:
         return list(dict.fromkeys(ref for refs in self.starts.values() for ref in refs))
 
     def _shape(self, ref: Ref) -> tuple[int, ...]:
         return tuple(size if isinstance(size, int) else size.evaluate(self.sizes) for size in ref.info.shape)
 
-    def _plan(self, analyzer: PropagationAnalyzer, composite: Composite, target: Target) -> _Plan:
+    def _plan(self, analyzer: PropagationAnalyzer, composite: Composite, target: Target) -> Plan:
         shapes = {
             name: torch.empty(self._shape(ref), dtype=ref.info.dtype, device="meta")
             for name, ref in self.graph.outputs.items()
@@ -121,38 +142,25 @@ class Run:
                 f"dimension, like that of the inputs, must be the batch. For a model that is not batch-first, wrap it "
                 "in a module that transposes both."
             )
-        for ref in [*self.recorded.values(), *self.filters]:
+        parted = [] if self.parting is None else [self.parting.ref]
+        for ref in [*self.recorded.values(), *self.filters, *parted]:
             if ref.layer not in matching.matches and ref not in matching.starts:
                 raise LayerError(f"'{ref!r}' does not lie between {', '.join(self.starts)} and the target")
-        return _Plan(analyzer, target, name, matching)
+        return Plan(analyzer, target, name, matching)
 
-    def _needs(self, layer: Layer, plans: Sequence[_Plan]) -> set[str]:
-        needed = {value for plan in plans for value in plan.matching.needs(layer)}
-        return needed | ({"ys"} if any(ref.layer is layer for ref in self.recorded.values()) else set())
-
-    def _explain(self, plan: _Plan, tape: Tape, like: dict[str, Tensor], *, free: bool) -> Explanation:
+    def _explanation(self, plan: Plan, walked: Walked, like: dict[str, Tensor], flow: str) -> Explanation:
         analyzer, target, matching = plan.analyzer, plan.target, plan.matching
-        output, end = tape.outputs[plan.output], self.graph.outputs[plan.output]
-        with torch.set_grad_enabled(self.options.create_graph):
-            scores, gradient = target.gradient(output, create_graph=self.options.create_graph)
-            seed = analyzer.seed(output, gradient)
-        ledger = Ledger() if self.options.ledger else None
-        told: list[str] = []
-        values = {ref: tape.value(ref) for ref in self._flat_starts()}
-        values |= {ref: self._value(tape, ref) for ref in self.recorded.values()}
-        found = walk(
-            tape, {end: seed}, matching,
-            wanted=list(self.recorded.values()), filters=self.filters, ledger=ledger, notes=told, free=free,
-        )  # fmt: skip
-        readout = _Readout(analyzer, found, values)
+        analyzer.check_output(walked.output.detach(), target)
+        output, found, end = walked.output, walked.found, self.graph.outputs[plan.output]
+        readout = _Readout(analyzer, found, walked.values)
         relevance = self._by_input(readout, like)
         diagnostics = Diagnostics.measure(
             relevance,
-            scores,
-            conserving=analyzer.family == "relevance" and not self.filters and self._conserves(end),
+            walked.scores,
+            conserving=analyzer.family == "relevance" and not self.filters and not flow and self._conserves(end),
             fallbacks=[f"{match.layer.where()}: {match.description}" for match in matching.fallbacks],
-            notes=[*self._notes(found, target), *told],
-            ledger=ledger.rows() if ledger is not None else None,
+            notes=[*([flow] if flow else self._unreached(found)), *self._notes(target), *walked.notes.read()],
+            ledger=walked.ledger,
         )
         params = {key: value for key, value in analyzer.get_params().items() if key != "model"}
         return Explanation(
@@ -166,12 +174,6 @@ class Run:
             recorded={name: readout(ref) for name, ref in self.recorded.items()},
             layer=self.options.layer,
         )
-
-    def _value(self, tape: Tape, ref: Ref) -> Tensor:
-        """The forward value at an inner layer: an output of its record."""
-        record = tape.records.get(ref.layer)
-        value: Tensor = record.ys[ref.index] if record is not None else tape.value(ref)
-        return value if self.options.create_graph else value.detach()
 
     def _by_input(self, readout: Callable[[Ref], Tensor], like: dict[str, Tensor]) -> Tensor | dict[str, Tensor]:
         if self.options.layer is not None:
@@ -205,7 +207,7 @@ class Run:
         starts = set(self._flat_starts())
         return end in starts or end.layer not in _without(self.graph, starts)
 
-    def _notes(self, found: Mapping[Ref, Tensor], target: Target) -> list[str]:
+    def _notes(self, target: Target) -> list[str]:
         notes = list(self.graph.notes)
         if isinstance(target, Function) and any("softmax" in note for note in notes):
             notes.append("the target function was given these logits, not probabilities")
@@ -213,10 +215,11 @@ class Run:
             ignored = [self.names[layer.name] for layer in self.graph.inputs if layer.name not in self.starts]
             if ignored:
                 notes.append(f"not explained: {', '.join(ignored)} (integers that no embedding looks up)")
-        unreached = [name for name, refs in self.starts.items() if not any(ref in found for ref in refs)]
-        if unreached:
-            notes.append(f"nothing flows back to {', '.join(unreached)}: the target does not depend on it")
         return notes
+
+    def _unreached(self, found: Mapping[Ref, Tensor]) -> list[str]:
+        names = [name for name, refs in self.starts.items() if not any(ref in found for ref in refs)]
+        return [f"nothing flows back to {', '.join(names)}: the target does not depend on it"] if names else []
 
 
 def _without(graph: Graph, blocked: set[Ref]) -> set[Any]:

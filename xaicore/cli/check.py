@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +14,9 @@ from xaicore.cli.models import MODEL_HELP, LoadedModel, load_model
 from xaicore.cli.options import model_options, parameters_of, shape
 from xaicore.cli.table import echo_json, table
 
+if TYPE_CHECKING:
+    from xaicore.analyzers import Advice
+
 _COLUMNS = {
     "layer": "LAYER",
     "kind": "KIND",
@@ -20,6 +24,7 @@ _COLUMNS = {
     "mapping": "MAPPING",
     "provider": "PROVIDER",
 }
+_SHOWN = 6  # layers that a piece of advice names; JSON has all
 
 
 @click.command(epilog=MODEL_HELP.strip().replace("\n", " "))
@@ -41,10 +46,10 @@ def command(
     files: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Say which mapping handles each layer of MODEL under a method, and what is missing.
+    """Say which mapping handles each layer of MODEL under a method, what is missing, and what the method advises.
 
-    Ends with 1 where a layer has no mapping. Shapes of inputs are taken from --shape or --input, or guessed
-    where the kind of model tells.
+    Ends with 1 where a layer has no mapping; advice changes nothing about that. Shapes of inputs are taken from
+    --shape or --input, or guessed where the kind of model tells.
     """
     from xaicore import create_analyzer
     from xaicore.analyzers import PropagationAnalyzer
@@ -62,11 +67,15 @@ def command(
     rows = report.rows()
     unmatched = {match.layer.name for match in report.missing}
     missing = [row for row in rows if row["layer"] in unmatched]
+    advice = analyzer.advise(report)
     if as_json:
-        echo_json({"model": model, "method": method, "ok": not missing, "layers": rows, "missing": missing})
+        found = {"ok": not missing, "layers": rows, "missing": missing, "advice": [each.row() for each in advice]}
+        echo_json({"model": model, "method": method, **found})
     else:
         click.echo(table(tuple(_COLUMNS.values()), [[row[name] or "-" for name in _COLUMNS] for row in rows]))
         _conclude(method, len(rows), missing)
+        if not missing:
+            _advise(method, advice)
     if missing:
         raise click.exceptions.Exit(1)
 
@@ -89,3 +98,14 @@ def _conclude(method: str, layers: int, missing: list[dict[str, str]]) -> None:
     for row in missing:
         place = " of ".join(part for part in (row["layer"], row["module_path"]) if part)
         click.echo(f"\n  {place} ({row['kind']})\n    at   {row['source'] or 'unknown'}\n    fix  {row['fix']}")
+
+
+def _advise(method: str, advice: Sequence[Advice]) -> None:
+    if advice:
+        click.echo(f"\nThis model would be easier to explain by {method}:")
+    for each in advice:
+        click.echo(f"\n  {each.about}: {each.reason}")
+        if each.layers:
+            more = f", and {len(each.layers) - _SHOWN} more" if len(each.layers) > _SHOWN else ""
+            click.echo(f"    in   {', '.join(each.layers[:_SHOWN])}{more}")
+        click.echo(f"    fix  {each.fix}")

@@ -13,7 +13,9 @@ from xaicore.cli.inputs import INPUT_HELP, Samples, load_inputs
 from xaicore.cli.models import MODEL_HELP, load_model
 from xaicore.cli.options import model_options, parameters_of
 from xaicore.cli.options import target as read_target
+from xaicore.cli.parts import filters_of, layer_filter
 from xaicore.cli.table import echo_json, table
+from xaicore.cli.tricks import trick_options, wrapped
 from xaicore.errors import FileError
 
 if TYPE_CHECKING:
@@ -34,16 +36,28 @@ _CLASSES_SHOWN = 3
 )
 @click.option("--output", help="Which output of the model, where it has several.")
 @click.option("--layer", help="Explain at this inner layer instead of the input.")
+@click.option(
+    "--filter", "filters", type=layer_filter, metavar="LAYER=PART", multiple=True,
+    help="Let relevance flow only through this part of a layer: conv1=channels(3, 5); repeat it.",
+)  # fmt: skip
+@trick_options
 @click.option("--batch-size", type=click.IntRange(min=1), help="Samples at a time. Default: all at once.")
 @click.option(
     "--out", "-o", "folder", type=click.Path(path_type=Path), default="explanations", show_default=True,
     help="Folder to write to; made where it is missing.",
+)  # fmt: skip
+@click.option(
+    "--pattern", type=click.FloatRange(0, 1, min_open=True), metavar="SHARE",
+    help="Draw as well what is left of an image where only the pixels with this share of the positive relevance stay.",
 )  # fmt: skip
 @click.option("--ledger", is_flag=True, help="Keep account of each layer: what biases and stabilizers absorbed.")
 @click.option(
     "--fallback",
     type=click.Choice(["gradient"]),
     help="Pass layers that the method has no mapping for by the plain gradient. Default: an error that names them.",
+)
+@click.option(
+    "--compile", "compiled", is_flag=True, help="Run as one compiled function: for many inputs; the first takes longer."
 )
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 def command(
@@ -58,10 +72,16 @@ def command(
     target: Any,
     output: str | None,
     layer: str | None,
+    filters: tuple[tuple[str, Any], ...],
+    translations: int | None,
+    window: tuple[int, int] | None,
+    window_stride: int | None,
     batch_size: int | None,
     folder: Path,
+    pattern: float | None,
     ledger: bool,
     fallback: str | None,
+    compiled: bool,
     as_json: bool,
 ) -> None:
     """Explain what MODEL makes of each INPUT.
@@ -73,14 +93,23 @@ def command(
     loaded = load_model(model, weights)
     samples = load_inputs(inputs, ImageOptions(size, mean, std, input_channels(loaded.model)))
     analyzer = create_analyzer(method, loaded.model, **parameters_of(parameters))
+    analyzer = wrapped(analyzer, translations, window, window_stride)
     folder = _made(folder)
     if loaded.warning:
         click.echo(f"WARNING: {loaded.warning}", err=True)
-    options = {"output": output, "layer": layer, "batch_size": batch_size, "ledger": ledger, "fallback": fallback}
+    options: dict[str, Any] = {
+        "output": output,
+        "layer": layer,
+        "filter": filters_of(filters),
+        "batch_size": batch_size,
+        "ledger": ledger,
+        "fallback": fallback,
+    }
+    options |= {"compile": True} if compiled else {}
     explanation = analyzer.analyze(samples.inputs, target, **options)
     records = [_record(explanation[number], name) for number, name in enumerate(samples.names)]
     for number, record in enumerate(records):
-        record["files"] = _write(explanation[number], samples, number, folder)
+        record["files"] = _write(explanation[number], samples, number, folder, pattern)
     if as_json:
         echo_json(_report(model, explanation, records))
     else:
@@ -95,14 +124,20 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _write(explanation: Explanation, samples: Samples, number: int, folder: Path) -> list[str]:
+def _write(explanation: Explanation, samples: Samples, number: int, folder: Path, pattern: float | None) -> list[str]:
     stem = folder / samples.names[number]
     data, figure = stem.with_name(f"{stem.name}.safetensors"), stem.with_name(f"{stem.name}.png")
     explanation.save(data)
     pixels = samples.images
-    shown = {"mean": pixels.mean, "std": pixels.std} if pixels and explanation.layer is None else {}
+    shown: dict[str, Any] = {"mean": pixels.mean, "std": pixels.std} if pixels and explanation.layer is None else {}
     explanation.plot(**shown).savefig(figure)
-    return [str(data), str(figure)]
+    if pattern is None:
+        return [str(data), str(figure)]
+    from xaicore.visualization import plot_pattern
+
+    masked = stem.with_name(f"{stem.name}_pattern.png")
+    plot_pattern(explanation, pattern, **shown).savefig(masked)
+    return [str(data), str(figure), str(masked)]
 
 
 def _record(explanation: Explanation, name: str) -> dict[str, Any]:

@@ -89,6 +89,8 @@ def _prepared(name: str, value: Any, device: torch.device, dtype: torch.dtype | 
     tensor = value if isinstance(value, Tensor) else _from_array(name, value)
     if tensor.layout is not torch.strided:
         raise InputError(f"Input {name!r} is a {tensor.layout} tensor; only dense tensors can be explained.")
+    if tensor.is_meta:
+        raise InputError(f"Input {name!r} is on the device 'meta': it has a shape but no values. Give it values.")
     if tensor.numel() == 0:
         raise InputError(f"Input {name!r} is empty: its shape is {tuple(tensor.shape)}.")
     # A tensor made in inference mode can never be recorded by autograd; a copy can.

@@ -74,7 +74,7 @@ class Diagnostics:
         else:
             precision = torch.float32 if explained.device.type == "mps" else torch.float64
             total = sum(part.reshape(len(part), -1).sum(1, dtype=precision) for part in parts)
-            relevance_sum = torch.as_tensor(total)
+            relevance_sum = torch.as_tensor(total, device=explained.device)  # the inputs may live elsewhere
         gap = (explained - relevance_sum).abs() / explained.abs().clamp_min(_TINY) if conserving else None
         return cls(explained, relevance_sum, gap, count_non_finite(parts), list(fallbacks), notes, ledger)
 

@@ -7,13 +7,14 @@ belongs to a group, and the members of a group are reduced to one value.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from xaicore.errors import InputError, ParameterError, nearest
+from xaicore.graph.part_words import named_parts
 
 Over = str | int | Sequence[str | int]
 HOW = ("sum", "abs", "norm", "max", "mean", "max_abs")
@@ -172,3 +173,10 @@ def _pool_groups(values: Tensor, dims: tuple[int, ...], how: str, labels: Tensor
     else:
         pooled = scatter(lines.abs() if how == "abs" else lines, "sum")
     return pooled[..., :groups].to(values.dtype)
+
+
+def pool_parts(values: Tensor, parts: Mapping[str, Any] | Sequence[Any], layer: str) -> dict[str, Tensor]:
+    """Sum relevance `values` (B, ...) of a layer within each part; see `xaicore.Explanation.relevance_by_part`."""
+    wide, shape = _accumulator(values), tuple(values.shape)
+    masks = {name: part.mask(shape, layer).to(values.device) for name, part in named_parts(parts).items()}
+    return {name: (wide * mask).flatten(1).sum(1).to(values.dtype) for name, mask in masks.items()}

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from xaicore.errors import InputError, nearest
+from xaicore.errors import InputError, LayerError, nearest
 from xaicore.explanation.diagnostics import Diagnostics, count_non_finite
 from xaicore.explanation.notebooks import as_html, as_png
+from xaicore.explanation.patterns import relevant_pattern
 from xaicore.explanation.plain import plain, plain_index
-from xaicore.explanation.pooling import Over, pool
+from xaicore.explanation.pooling import Over, pool, pool_parts
 from xaicore.plugins.importing import resolve
 
 if TYPE_CHECKING:
@@ -196,6 +197,81 @@ class Explanation:
             return pool(inputs[name], over, how, regions)
         pooled: Tensor | dict[str, Tensor] = _mapped(lambda values: pool(values, over, how, regions), self.relevance)
         return pooled
+
+    def relevance_by_part(self, layer: str | None, parts: Mapping[str, Any] | Sequence[Any]) -> dict[str, Tensor]:
+        """Sum the relevance at a layer within parts of it: channels, a region, heads, neurons.
+
+        Parameters
+        ----------
+        layer : str or None
+            One of ``recorded``, or an input of several; None for the relevance itself.
+        parts : list or dict by name
+            Parts as `xaicore.channels`, `region`, `heads` and `neurons` name them; a number is a channel.
+
+        Returns
+        -------
+        dict of str to Tensor (B,)
+            By the names that were given, or as the parts are written: ``"channels(3, 5)"``.
+
+        Raises
+        ------
+        LayerError
+            The layer was not recorded, or has no such part.
+        """
+        tensors, name = named(self.relevance) | self.recorded, layer or ""
+        if name not in tensors:
+            known = [key for key in tensors if key]
+            raise LayerError(
+                f"the explanation has no relevance of a layer {layer!r}; it has: {', '.join(known) or 'none'}. "
+                f"Ask for layers with record=[...].{nearest(name, known)}"
+            )
+        return pool_parts(tensors[name], parts, layer or self.layer or "input")
+
+    def relevant_pattern(
+        self,
+        keep: float = 0.8,
+        *,
+        quantile: float | None = None,
+        blur: float = 0.0,
+        fill: float | str | Tensor | Mapping[str, Any] = 0.0,
+        inputs: Any = None,
+    ) -> Tensor | dict[str, Tensor]:
+        """Return the inputs with only those positions left that carry the most relevance.
+
+        The relevance of a position is summed over channels. Positions without positive relevance never stay, so that
+        of a sample without any nothing does. All inputs of the model share one threshold in each sample.
+
+        Parameters
+        ----------
+        keep : float
+            The smallest set of positions stays that carries this share of the positive relevance, and with the last
+            of them all that are as relevant.
+        quantile : float, optional
+            Instead of ``keep``: what reaches this quantile of all positions stays; 0.9 leaves the upper tenth.
+        blur : float
+            Smooth the relevance first, with a Gaussian of this standard deviation, in positions.
+        fill : float, Tensor, {"mean", "blur"} or dict by input name
+            What is shown elsewhere: a value or a tensor that broadcasts to the input; the mean of each channel; or the
+            input itself, blurred to a tenth of its size. Tokens take the number of a token.
+        inputs : optional
+            What was explained, where the explanation does not keep it.
+
+        Returns
+        -------
+        Tensor or dict of str to Tensor
+            Like the inputs; those that were not explained (a mask) as they are.
+
+        Raises
+        ------
+        InputError, ParameterError
+            For relevance of an inner layer, or that is not finite; inputs or a fill that do not fit; a share or
+            quantile out of range.
+
+        References
+        ----------
+        Montavon, Samek and Mueller 2018, "Methods for interpreting and understanding deep neural networks".
+        """
+        return relevant_pattern(self, keep, quantile=quantile, blur=blur, fill=fill, inputs=inputs)
 
     def plot(self, **options: Any) -> Figure:
         """Draw the explanation; see `xaicore.visualization.plot_explanation` for the options."""

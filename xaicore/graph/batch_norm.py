@@ -1,4 +1,4 @@
-"""Batch norm becomes part of a linear layer beside it, found by data flow, or a linear layer of its own."""
+"""The forms of batch norm in a graph: as it is, folded into linear layers, one linear layer, or a scale and a shift."""
 
 from __future__ import annotations
 
@@ -9,119 +9,128 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from xaicore.errors import ParameterError, nearest
 from xaicore.graph.facts import with_facts
+from xaicore.graph.folding import consumers_that_take, fold_into_consumer, fold_into_producer, producer_that_takes
 from xaicore.graph.graph import Graph
 from xaicore.graph.kinds import Kind
 from xaicore.graph.layer import Layer, Ref, TensorInfo
 
-_LINEAR = (Kind.CONVOLUTION, Kind.LINEAR)
+FORMS = ("plain", "folded", "one", "two")
 
 
-def fold_batch_norm(graph: Graph) -> Graph:
-    """A copy of the graph in which no batch norm is left but as weight and bias of a linear layer.
+def check_form(batch_norm: str) -> None:
+    """Refuse a form that does not exist."""
+    if batch_norm not in FORMS:
+        raise ParameterError(
+            f"batch_norm={batch_norm!r} is no form of batch norm: choose 'plain' (as the model has it), 'folded' (part "
+            "of the linear layers beside it), 'one' (a linear layer of its own) or 'two' (a scale, then a shift)."
+            f"{nearest(str(batch_norm), FORMS)}"
+        )
 
-    ``y = scale * x + shift`` with ``scale = weight / sqrt(var + eps)`` and ``shift = bias - mean * scale`` goes into
-    the convolution or dense layer that feeds it, where nothing else reads that layer; else into all the layers it
-    feeds, where those are linear; else it becomes a scale-and-shift layer of kind ``BATCH_NORM``.
+
+def with_batch_norm(graph: Graph, form: str) -> Graph:
+    """A copy of the plain graph with each batch norm, ``y = scale * x + shift``, in another form.
+
+    Here ``scale = weight / sqrt(var + eps)`` and ``shift = bias - mean * scale``.
+
+    * ``folded``: part of the convolution or dense layer that feeds it, where nothing else reads that layer; else of
+      all the layers it feeds, where those are linear; else as in ``one``.
+    * ``one``: a layer ``scale_shift`` of kind ``BATCH_NORM``.
+    * ``two``: a layer ``scale`` of kind ``SCALE``, and a layer ``shift`` of kind ``ADD``.
     """
-    graph = graph.copy()
-    folding = _Folding(graph)
-    for layer in list(graph.layers):
+    check_form(form)
+    if graph.batch_norm != "plain":
+        raise ParameterError(
+            f"batch norm has the form '{graph.batch_norm}' in this graph already: ask the graph that `trace` returned "
+            f"for the form '{form}'."
+        )
+    rewriting = _Rewriting(graph.copy())
+    rewrite = {"folded": rewriting.fold, "one": rewriting.make_one, "two": rewriting.make_two}[form]
+    for layer in list(rewriting.graph.layers):
         if layer.kind is Kind.BATCH_NORM and not layer.constant:
-            folding.fold(layer)
-    known = [layer for layer in graph.layers if layer.constant]
-    graph.layers = (*known, *folding.constants, *(layer for layer in graph.layers if not layer.constant))
-    folded = with_facts(graph.replaced(folding.changes, absorbed=folding.absorbed))
-    folded.is_folded = True
-    return folded
+            rewrite(layer, *rewriting.scale_and_shift(layer))
+    result = with_facts(rewriting.finished())
+    result.batch_norm = form
+    return result
 
 
-class _Folding:
+class _Rewriting:
+    """Rewrites a graph of its own, one batch norm at a time."""
+
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.changes: dict[Ref, Ref] = {}
         self.absorbed: dict[Ref, list[Layer]] = {}  # the layers that have taken up what no tensor holds any more
         self.constants: list[Layer] = []
+        self.before: dict[Layer, Layer] = {}  # new layers, by the layer that they come before
 
-    def fold(self, norm: Layer) -> None:
-        scale, shift = self._scale_and_shift(norm)
-        producer = norm.inputs[0].layer
-        consumers = self.graph.consumers.get(norm.ref, [])
-        returned = set(self.graph.outputs.values())
-        alone = self.graph.consumers[norm.inputs[0]] == [norm] and norm.inputs[0] not in returned
-        if producer.kind in _LINEAR and alone and _channels_agree(producer, norm.inputs[0]):
-            self._fold_into_producer(producer, scale, shift)
+    def fold(self, norm: Layer, scale: Ref, shift: Ref) -> None:
+        if producer := producer_that_takes(self.graph, norm):
+            fold_into_producer(producer, scale, shift, self.constant)
             self.changes[norm.ref] = norm.inputs[0]
-        elif consumers and norm.ref not in returned and all(_takes(layer, norm.ref) for layer in consumers):
+        elif consumers := consumers_that_take(self.graph, norm):
             for layer in consumers:
-                self._fold_into_consumer(layer, scale, shift)
+                fold_into_consumer(layer, scale, shift, self.constant)
             self.changes[norm.ref] = norm.inputs[0]
             self.absorbed[norm.ref] = consumers
         else:
-            norm.op, norm.op_name, norm.positional = scale_shift, "scale_shift", 3
-            norm.arguments = {"input": norm.inputs[0], "weight": scale, "bias": shift}
-            norm.refresh()
+            self.make_one(norm, scale, shift)
 
-    def _scale_and_shift(self, norm: Layer) -> tuple[Ref, Ref]:
+    def make_one(self, norm: Layer, scale: Ref, shift: Ref) -> None:
+        norm.op, norm.op_name, norm.positional = scale_shift, "scale_shift", 3
+        norm.arguments = {"input": norm.inputs[0], "weight": scale, "bias": shift}
+        norm.refresh()
+
+    def make_two(self, norm: Layer, scale: Ref, shift: Ref) -> None:
+        """The norm itself becomes the shift, so that its name still names what leaves it."""
+        weight, bias = (
+            self.constant(f"{ref.layer.name}_map", _AlongChannels(len(norm.outputs[0].shape)), ref.info, values=ref)
+            for ref in (scale, shift)
+        )
+        x = norm.inputs[0]
+        scaled = Layer(
+            name=f"{norm.name}.scaled",
+            kind=Kind.SCALE,
+            op=torch.mul,
+            op_name="scale",
+            arguments={"input": x, "weight": weight},
+            outputs=norm.outputs,
+            module_path=norm.module_path,
+            module_type=norm.module_type,
+            calls=norm.calls,
+            source=norm.source,
+        )
+        self.before[norm] = scaled
+        norm.kind, norm.op, norm.op_name, norm.positional = Kind.ADD, torch.add, "shift", 2
+        norm.arguments = {"input": scaled.ref, "bias": bias}
+        norm.refresh()
+
+    def scale_and_shift(self, norm: Layer) -> tuple[Ref, Ref]:
         arguments = norm.arguments
         mean = arguments["running_mean"]
-        scale = self._constant(
+        scale = self.constant(
             f"{norm.name}.scale", _scale, mean.info,
             weight=arguments.get("weight"), variance=arguments["running_var"], eps=arguments["eps"],
         )  # fmt: skip
-        shift = self._constant(
+        shift = self.constant(
             f"{norm.name}.shift", _shift, mean.info, bias=arguments.get("bias"), mean=mean, scale=scale
         )
         return scale, shift
 
-    def _fold_into_producer(self, layer: Layer, scale: Ref, shift: Ref) -> None:
-        weight: Ref = layer.arguments["weight"]
-        scaled = _ScaledChannels(layer, outputs=True)
-        layer.arguments["weight"] = self._constant(
-            f"{layer.name}.scaled_weight", scaled, weight.info, weight=weight, scale=scale
-        )
-        layer.arguments["bias"] = self._constant(
-            f"{layer.name}.scaled_bias", _scaled_bias, shift.info,
-            bias=layer.arguments.get("bias"), scale=scale, shift=shift,
-        )  # fmt: skip
-        _by_position(layer)
-
-    def _fold_into_consumer(self, layer: Layer, scale: Ref, shift: Ref) -> None:
-        """W' = W * scale; b' = b + W shift, which at a zero-padded border depends on the position."""
-        weight: Ref = layer.arguments["weight"]
-        x: Ref = layer.arguments["input"]
-        map_of_shift = _LinearPart(layer, tuple(x.info.shape[2:]))
-        layer.arguments["weight"] = self._constant(
-            f"{layer.name}.scaled_weight",
-            _ScaledChannels(layer, outputs=False),
-            weight.info,
-            weight=weight,
-            scale=scale,
-        )
-        bias = self._constant(
-            f"{layer.name}.shifted_bias", map_of_shift, shift.info,
-            weight=weight, bias=layer.arguments.get("bias"), shift=shift,
-        )  # fmt: skip
-        layer.arguments["bias"] = bias
-        _by_position(layer)
-        if not map_of_shift.uniform:
-            layer.op = WithBiasMap(layer.op)
-
-    def _constant(self, name: str, op: Callable[..., Tensor], like: TensorInfo, **arguments: Any) -> Ref:
+    def constant(self, name: str, op: Callable[..., Tensor], like: TensorInfo, **arguments: Any) -> Ref:
         layer = Layer(name, Kind.CONSTANT, op, name.rsplit(".", 1)[-1], arguments, (like,), constant=True)
         self.constants.append(layer)
         return layer.ref
 
-
-@dataclass(frozen=True)
-class WithBiasMap:
-    """A convolution whose bias differs from place to place: shape (1, channels, *positions)."""
-
-    op: Callable[..., Tensor]
-
-    def __call__(self, input: Tensor, weight: Tensor, bias: Tensor, *options: Any) -> Tensor:
-        result = self.op(input, weight, None, *options)
-        return result + bias
+    def finished(self) -> Graph:
+        known = [layer for layer in self.graph.layers if layer.constant]
+        computed: list[Layer] = []
+        for layer in self.graph.layers:
+            if not layer.constant:
+                computed += [self.before[layer], layer] if layer in self.before else [layer]
+        self.graph.layers = (*known, *self.constants, *computed)
+        return self.graph.replaced(self.changes, absorbed=self.absorbed)
 
 
 def scale_shift(input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -141,71 +150,11 @@ def _shift(bias: Tensor | None, mean: Tensor, scale: Tensor) -> Tensor:
     return -mean * scale if bias is None else bias - mean * scale
 
 
-def _scaled_bias(bias: Tensor | None, scale: Tensor, shift: Tensor) -> Tensor:
-    return shift if bias is None else torch.addcmul(shift, bias, scale)
+@dataclass(frozen=True)
+class _AlongChannels:
+    """Shapes one value a channel so that it broadcasts along dimension 1."""
 
+    dimensions: int
 
-class _ScaledChannels:
-    """Scales a weight along its output or its input channels."""
-
-    def __init__(self, layer: Layer, *, outputs: bool) -> None:
-        # A weight is (out, in / groups, ...), that of a transposed convolution (in, out / groups, ...).
-        self.along_first = outputs != _is_transposed(layer)
-        self.groups = int(layer.arguments.get("groups") or 1)
-
-    def __call__(self, weight: Tensor, scale: Tensor) -> Tensor:
-        if self.along_first:
-            rows: Tensor = weight * scale.view(-1, *[1] * (weight.ndim - 1))
-            return rows
-        by_group = weight.unflatten(0, (self.groups, -1)) * scale.view(self.groups, 1, -1, *[1] * (weight.ndim - 2))
-        return torch.flatten(by_group, 0, 1)
-
-
-class _LinearPart:
-    """The layer applied to a constant image of the shifts: a bias vector, or a map where padding shows in it."""
-
-    def __init__(self, layer: Layer, positions: tuple[Any, ...]) -> None:
-        self.op = layer.op
-        self.positions = positions
-        taken = ("input", "weight", "bias")
-        self.options = [value for name, value in layer.arguments.items() if name not in taken]
-        padding = layer.arguments.get("padding", 0)
-        padded = any(padding) if isinstance(padding, (list, tuple)) else bool(padding)
-        self.dense = layer.kind is Kind.LINEAR
-        self.uniform = self.dense or not (padded or _is_transposed(layer))
-
-    def __call__(self, weight: Tensor, bias: Tensor | None, shift: Tensor) -> Tensor:
-        if self.dense:
-            return torch.nn.functional.linear(shift, weight, bias)
-        image = shift.view(1, -1, *[1] * len(self.positions)).expand(1, -1, *self.positions)
-        result: Tensor = self.op(image, weight, bias, *self.options)
-        return result.flatten(2)[0, :, 0].clone() if self.uniform else result
-
-
-def _is_transposed(layer: Layer) -> bool:
-    return layer.op_name.startswith("conv_transpose") or bool(layer.arguments.get("transposed", False))
-
-
-def _channels_agree(layer: Layer, output: Ref) -> bool:
-    """Whether dimension 1, which batch norm scales, is the layer's output channels."""
-    dimensions = len(output.info.shape)
-    if not layer.arguments["weight"].layer.constant or isinstance(layer.op, WithBiasMap):
-        return False
-    return dimensions == 2 if layer.kind is Kind.LINEAR else dimensions == len(layer.arguments["weight"].info.shape)
-
-
-def _takes(layer: Layer, ref: Ref) -> bool:
-    """Whether the layer is linear in this tensor, along dimension 1, and its bias can take up the shift."""
-    if layer.kind not in _LINEAR or layer.inputs != (ref,):
-        return False
-    shape, positions = ref.info.shape, ref.info.shape[2:]
-    return _channels_agree(layer, ref) and all(isinstance(size, int) for size in positions) and len(shape) > 1
-
-
-def _by_position(layer: Layer) -> None:
-    """Input, weight and bias first, then the options in the operator's order, all by position."""
-    arguments = layer.arguments
-    first = {name: arguments[name] for name in ("input", "weight", "bias")}
-    layer.arguments = first | {name: value for name, value in arguments.items() if name not in first}
-    layer.positional = len(layer.arguments)
-    layer.refresh()
+    def __call__(self, values: Tensor) -> Tensor:
+        return values.view(-1, *[1] * (self.dimensions - 2))

@@ -6,10 +6,10 @@ import weakref
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 
-from xaicore.errors import ParameterError, nearest
+from xaicore.errors import LayerError, ParameterError, nearest
 from xaicore.graph.graph import Graph
 from xaicore.graph.kinds import Kind
-from xaicore.graph.layer import Layer
+from xaicore.graph.layer import Layer, Ref
 
 LINEAR_KINDS = (Kind.CONVOLUTION, Kind.LINEAR)
 
@@ -23,29 +23,49 @@ class Condition:
         ``test(layer, graph) -> bool``.
     text : str
         How the condition reads in reports.
+    check : callable, optional
+        ``check(graph)`` raises `LayerError` where the condition names a layer that the graph does not have.
     """
 
-    def __init__(self, test: Callable[[Layer, Graph], bool], text: str) -> None:
+    def __init__(
+        self,
+        test: Callable[[Layer, Graph], bool],
+        text: str,
+        check: Callable[[Graph], None] = lambda graph: None,
+    ) -> None:
         self._test = test
         self._text = text
+        self.check = check
 
     def __call__(self, layer: Layer, graph: Graph) -> bool:
         return bool(self._test(layer, graph))
 
     def __and__(self, other: Condition) -> Condition:
-        return Condition(lambda layer, graph: self(layer, graph) and other(layer, graph), f"({self} & {other})")
+        return Condition(
+            lambda layer, graph: self(layer, graph) and other(layer, graph), f"({self} & {other})", _both(self, other)
+        )
 
     def __or__(self, other: Condition) -> Condition:
-        return Condition(lambda layer, graph: self(layer, graph) or other(layer, graph), f"({self} | {other})")
+        return Condition(
+            lambda layer, graph: self(layer, graph) or other(layer, graph), f"({self} | {other})", _both(self, other)
+        )
 
     def __invert__(self) -> Condition:
-        return Condition(lambda layer, graph: not self(layer, graph), f"~{self}")
+        return Condition(lambda layer, graph: not self(layer, graph), f"~{self}", self.check)
 
     def __bool__(self) -> bool:
         raise TypeError("a condition is neither true nor false by itself: combine conditions with &, | and ~")
 
     def __repr__(self) -> str:
         return self._text
+
+
+def _both(first: Condition, second: Condition) -> Callable[[Graph], None]:
+    def check(graph: Graph) -> None:
+        first.check(graph)
+        second.check(graph)
+
+    return check
 
 
 def kind(*kinds: Kind | str) -> Condition:
@@ -75,17 +95,59 @@ def op(*names: str) -> Condition:
 def under(pattern: str) -> Condition:
     """Layers called by modules whose path fits, ``*`` and ``?`` as in file names, or that lie below one."""
 
-    def test(layer: Layer, graph: Graph) -> bool:
-        return fnmatchcase(layer.module_path, pattern) or fnmatchcase(layer.module_path, f"{pattern}.*")
+    def fits(path: str) -> bool:
+        return fnmatchcase(path, pattern) or fnmatchcase(path, f"{pattern}.*")
 
-    return Condition(test, f"under({pattern!r})")
+    def check(graph: Graph) -> None:
+        paths = _module_paths(graph)
+        if not any(fits(path) for path in paths):
+            raise LayerError(f"{condition}: the graph has no module '{pattern}'.{nearest(pattern, paths)}")
+
+    condition = Condition(lambda layer, graph: fits(layer.module_path), f"under({pattern!r})", check)
+    return condition
 
 
 def named(*names: str) -> Condition:
     """Layers with one of these names or module paths."""
-    return Condition(
-        lambda layer, graph: layer.name in names or layer.module_path in names, f"named({', '.join(map(repr, names))})"
+
+    def check(graph: Graph) -> None:
+        for name in names:
+            if not any(name in (layer.name, layer.module_path) for layer in graph.layers):
+                found = graph.find(name)  # refuses names that do not exist
+                if found.module_path.startswith(f"{name}."):
+                    raise LayerError(f"'{name}' is a module of several layers: under({name!r}) takes what is below it")
+                raise LayerError(f"'{name}' is no layer of its own here: it became part of '{found.name}'")
+
+    condition = Condition(
+        lambda layer, graph: layer.name in names or layer.module_path in names,
+        f"named({', '.join(map(repr, names))})",
+        check,
     )
+    return condition
+
+
+def up_to(name: str) -> Condition:
+    """This layer, or the last one of this module, and every layer that it is computed from."""
+    found: weakref.WeakKeyDictionary[Graph, frozenset[str]] = weakref.WeakKeyDictionary()
+
+    def leading_to_it(graph: Graph) -> frozenset[str]:
+        if graph not in found:
+            end = graph.find(name)
+            ends = [Ref(end, index) for index in range(len(end.outputs))]
+            found[graph] = frozenset(layer.name for layer in graph.before(ends))
+        return found[graph]
+
+    def check(graph: Graph) -> None:
+        leading_to_it(graph)
+
+    return Condition(lambda layer, graph: layer.name in leading_to_it(graph), f"up_to({name!r})", check)
+
+
+def _module_paths(graph: Graph) -> set[str]:
+    """The modules that layers were called by, those that a pass took away included, and the modules around them."""
+    removed = (key.rpartition("@")[0] for key in [*graph.aliases, *graph.absorbed])
+    paths = {*(layer.module_path for layer in graph.layers), *removed} - {""}
+    return {".".join(path.split(".")[:length]) for path in paths for length in range(1, path.count(".") + 2)}
 
 
 class Depth:

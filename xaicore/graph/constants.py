@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from xaicore.graph.autocast import without_autocast
 from xaicore.graph.layer import Layer, Ref
 from xaicore.graph.sizes import SizeExpression
 
@@ -51,7 +52,7 @@ class Constants:
             known = self._values.get(key)
             if known is not None and known[0] == stamp:
                 return known[1]
-            with torch.set_grad_enabled(self.differentiable):
+            with torch.set_grad_enabled(self.differentiable), without_autocast():
                 value = make()
             self._values[key] = (stamp, value)
             return value
@@ -59,6 +60,10 @@ class Constants:
     def refresh(self) -> None:
         """Look at the parameters again; called before each run, so that within one run they are looked at once."""
         self._stamps.clear()
+
+    def version(self, layers: Iterable[Layer]) -> Stamp:
+        """Changes when a parameter among these layers does; as of the last `refresh`."""
+        return tuple(self._stamp(layer) for layer in layers if layer.tensor is not None)
 
     def _stamp(self, leaf: Layer) -> Hashable:
         if leaf not in self._stamps:

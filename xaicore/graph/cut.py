@@ -34,7 +34,7 @@ def cut_graph(graph: Graph, start: Layer) -> Graph:
         list(inputs.values()),
         outputs,
         notes=graph.notes,
-        is_folded=graph.is_folded,
+        batch_norm=graph.batch_norm,
         aliases=among(graph.aliases, {*body, *(ref.layer for ref in inputs)}),
         absorbed=graph.absorbed,
     )

@@ -98,7 +98,7 @@ def _label(layer: Layer) -> list[str]:
 def _facts(layer: Layer, graph: Graph) -> Iterator[str]:
     if any(info.nonnegative for info in layer.outputs):
         yield "never negative"
-    if layer.gate is not None:
-        yield f"gate: {layer.inputs[layer.gate]!r}"
+    if layer.gates:
+        yield f"gate: {', '.join(repr(layer.inputs[number]) for number in layer.gates)}"
     if layer.kind is not Kind.INPUT and layer not in graph.path:
         yield "off the path"

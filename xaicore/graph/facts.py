@@ -1,4 +1,4 @@
-"""Facts inferred by data flow: which tensors are never negative, which operand of a product is a gate."""
+"""Facts inferred by data flow: which tensors are never negative, which operands of a product are gates."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from xaicore.graph.gates import gates_of
 from xaicore.graph.graph import Graph
 from xaicore.graph.kinds import Kind
 from xaicore.graph.layer import Layer, Ref
 
 _NEVER_NEGATIVE = "relu relu6 sigmoid hardsigmoid softmax _softmax _safe_softmax exp abs square".split()
-_KEEPS_SIGN = (Kind.MAX_POOL, Kind.AVERAGE_POOL, Kind.CONCAT, Kind.RESHAPE, Kind.REDUCTION, Kind.CAST)
+_MULTIPLYING = (Kind.PRODUCT, Kind.MATMUL, Kind.ATTENTION)
+_KEEPS_SIGN = (Kind.MAX_POOL, Kind.AVERAGE_POOL, Kind.LP_POOL, Kind.CONCAT, Kind.RESHAPE, Kind.REDUCTION, Kind.CAST)
 # im2col pads with zeros and bicubic interpolation overshoots; the others pick or average what is there.
 _SELECTS = "slice select index index_select split split_with_sizes chunk unbind narrow gather unfold diagonal".split()
 _INTERPOLATES = (
     "upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_linear1d upsample_bilinear2d "
     "upsample_trilinear3d _upsample_nearest_exact2d"
 ).split()
-_GATES = "sigmoid hardsigmoid softmax _softmax".split()
-_BETWEEN_GATE_AND_PRODUCT = (Kind.RESHAPE, Kind.SELECT, Kind.INTERPOLATE, Kind.CAST)
 
 
 def _at_least_zero(value: Any) -> bool:
@@ -40,6 +40,7 @@ _NEVER_NEGATIVE_IF: dict[str, Callable[[dict[str, Any]], bool]] = {
 
 def with_facts(graph: Graph) -> Graph:
     """The graph with the facts of every layer filled in."""
+    differentiable = graph.after(ref for refs in graph.sources.values() for ref in refs)
     for layer in graph.layers:
         if not layer.constant and layer.kind is not Kind.INPUT:
             sign = _never_negative(layer)
@@ -47,7 +48,8 @@ def with_facts(graph: Graph) -> Graph:
             layer.outputs = tuple(
                 replace(info, nonnegative=sign and info.dtype.is_floating_point) for info in layer.outputs
             )
-            layer.gate = _gate_of(layer)
+            if layer.kind in _MULTIPLYING:
+                layer.gates = gates_of(layer, differentiable)
     return graph
 
 
@@ -65,7 +67,7 @@ def _never_negative(layer: Layer) -> bool:
         return False
     if layer.kind is Kind.RESHAPE and any(ref.info.dtype != layer.outputs[0].dtype for ref in layer.inputs):
         return False  # a view of the same bits as another type
-    if layer.kind in _KEEPS_SIGN or name in _SELECTS or name in _INTERPOLATES:
+    if layer.kind in _KEEPS_SIGN or name in _SELECTS or name in _INTERPOLATES or name == "local_response_norm":
         return _inputs_nonnegative(layer)
     return False
 
@@ -80,18 +82,3 @@ def _all_operands_nonnegative(arguments: dict[str, Any]) -> bool:
     """Numbers count by their sign; constant tensors may change and count as signed."""
     values = [value for value in arguments.values() if isinstance(value, (Ref, int, float))]
     return all(value.info.nonnegative if isinstance(value, Ref) else value >= 0 for value in values)
-
-
-def _gate_of(layer: Layer) -> int | None:
-    """Which operand of a product scales the other by a sigmoid or softmax; None where neither or both do."""
-    if layer.kind is not Kind.PRODUCT or len(layer.inputs) != 2:
-        return None
-    gates = [_comes_from_gate(ref) for ref in layer.inputs]
-    return gates.index(True) if sum(gates) == 1 else None
-
-
-def _comes_from_gate(ref: Ref) -> bool:
-    layer = ref.layer
-    while layer.kind in _BETWEEN_GATE_AND_PRODUCT and len(layer.inputs) == 1:
-        layer = layer.inputs[0].layer
-    return layer.op_name in _GATES

@@ -45,8 +45,8 @@ class Graph:
         The tensors it returns: ``output`` where it returns one tensor, else by key or position.
     notes : tuple of str
         What was changed that a user should know, such as a softmax that was stripped.
-    is_folded : bool
-        Whether batch norm has become part of linear layers.
+    batch_norm : str
+        The form that batch norm has: ``plain``, ``folded``, ``one`` or ``two``; see `form`.
     aliases : dict of str to Ref
         The tensors that the names of removed layers and modules stand for: the input of a dropout, for example.
     absorbed : dict of str to str
@@ -63,7 +63,7 @@ class Graph:
         *,
         leaf_inputs: Sequence[Layer | None] | None = None,
         notes: Sequence[str] = (),
-        is_folded: bool = False,
+        batch_norm: str = "plain",
         aliases: Mapping[str, Ref] | None = None,
         absorbed: Mapping[str, str] | None = None,
     ) -> None:
@@ -71,11 +71,12 @@ class Graph:
         self.inputs = tuple(inputs)
         self.outputs = dict(outputs)
         self.notes = tuple(notes)
-        self.is_folded = is_folded
+        self.batch_norm = batch_norm
         self.aliases = dict(aliases or {})
         self.absorbed = dict(absorbed or {})
         self.leaf_inputs = tuple(inputs if leaf_inputs is None else leaf_inputs)
         self.constants = Constants()
+        self._forms: dict[str, Graph] = {}
 
     # Structure
 
@@ -171,12 +172,33 @@ class Graph:
 
         return cut_graph(self, self.find(layer))
 
-    @cached_property
+    @property
     def folded(self) -> Graph:
         """The graph with each batch norm folded into a linear layer beside it, or made a linear layer of its own."""
-        from xaicore.graph.batch_norm import fold_batch_norm
+        return self.form("folded")
 
-        return fold_batch_norm(self)
+    def form(self, batch_norm: str) -> Graph:
+        """The graph with batch norm in this form; it computes the same.
+
+        Parameters
+        ----------
+        batch_norm : {'plain', 'folded', 'one', 'two'}
+            As the model has it; folded into the linear layers beside it where there are such, else as one; each one
+            linear layer ``scale_shift`` of kind ``BATCH_NORM``; each two layers, ``scale`` of kind ``SCALE`` and
+            ``shift`` of kind ``ADD``.
+
+        Raises
+        ------
+        ParameterError
+            There is no such form, or this graph is itself the result of bringing a graph to another form.
+        """
+        from xaicore.graph.batch_norm import with_batch_norm
+
+        if batch_norm == self.batch_norm:
+            return self
+        if batch_norm not in self._forms:
+            self._forms[batch_norm] = with_batch_norm(self, batch_norm)
+        return self._forms[batch_norm]
 
     # Running
 
@@ -266,7 +288,7 @@ class Graph:
             {name: Ref(twins[ref.layer], ref.index) for name, ref in self.outputs.items()},
             leaf_inputs=[None if layer is None else twins[layer] for layer in self.leaf_inputs],
             notes=self.notes,
-            is_folded=self.is_folded,
+            batch_norm=self.batch_norm,
             aliases={name: Ref(twins[ref.layer], ref.index) for name, ref in self.aliases.items()},
             absorbed=self.absorbed,
         )
@@ -300,7 +322,7 @@ class Graph:
             outputs,
             leaf_inputs=self.leaf_inputs,
             notes=(*self.notes, *notes),
-            is_folded=self.is_folded,
+            batch_norm=self.batch_norm,
         )
         needed = {ref.layer for ref in outputs.values()} | set(self.inputs)
         for layer in reversed(self.layers):
@@ -355,5 +377,5 @@ def _twin(layer: Layer, move: Callable[[Ref], Ref]) -> Layer:
         source=layer.source,
         constant=layer.constant,
         tensor=layer.tensor,
-        gate=layer.gate,
+        gates=layer.gates,
     )

@@ -11,6 +11,8 @@ import torch
 from xaicore.graph.kinds import Kind
 from xaicore.graph.sizes import Size, SizeExpression
 
+_ADDING_PRODUCTS = "addmm baddbmm addbmm addmv addr".split()
+
 
 @dataclass(frozen=True)
 class TensorInfo:
@@ -79,8 +81,8 @@ class Layer:
         True where no input of the model is involved.
     tensor : Tensor or None
         The model's own tensor, for parameters, buffers and lifted constants.
-    gate : int or None
-        For a product: which of ``inputs`` is a gate (a sigmoid or softmax that scales the other).
+    gates : tuple of int
+        For a product, a matrix product or attention: which of ``inputs`` only scale what the others bring.
     """
 
     name: str
@@ -96,7 +98,7 @@ class Layer:
     source: str = ""
     constant: bool = False
     tensor: torch.Tensor | None = None
-    gate: int | None = None
+    gates: tuple[int, ...] = ()
     inputs: tuple[Ref, ...] = field(init=False, default=())
     parameters: dict[str, Ref] = field(init=False, default_factory=dict)
 
@@ -121,6 +123,22 @@ class Layer:
     def options(self) -> dict[str, Any]:
         """The arguments that are plain values: stride, padding, dim, ..."""
         return {name: value for name, value in self.arguments.items() if not any(_refs_in(value))}
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The argument that each of ``inputs`` is given as."""
+        pairs = [(name, ref) for name, value in self.arguments.items() for ref in _refs_in(value)]
+        return tuple(name for name, ref in pairs if not ref.layer.constant)
+
+    @property
+    def factors(self) -> tuple[int, ...]:
+        """Which of ``inputs`` are multiplied with each other; the rest (a bias) are added to the product."""
+        return tuple(number for number, name in enumerate(self.input_names) if name != self.summand)
+
+    @property
+    def summand(self) -> str:
+        """The argument that is added to the product of the others."""
+        return "self" if self.op_name in _ADDING_PRODUCTS else "bias"
 
     @property
     def ref(self) -> Ref:

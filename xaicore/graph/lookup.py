@@ -17,15 +17,13 @@ _OUTPUT = re.compile(r"(?P<layer>.+)\[(?P<index>\d+)\]")
 
 def find_layer(graph: Graph, name: str | Layer) -> Layer:
     """See `Graph.find`."""
-    if isinstance(name, Layer):
-        name = name.name  # a layer of the graph before a pass stands for its twin after it
+    name = _checked(name)
     return _named(graph, name) or _call(graph, name)[-1].layer
 
 
 def find_ref(graph: Graph, name: str | Layer) -> Ref:
     """See `Graph.find_ref`."""
-    if isinstance(name, Layer):
-        name = name.name
+    name = _checked(name)
     if name in graph.aliases:
         return graph.aliases[name]
     if layer := _named(graph, name):
@@ -34,6 +32,15 @@ def find_ref(graph: Graph, name: str | Layer) -> Ref:
     if chosen and (layer := _named(graph, chosen["layer"])):
         return _output(layer, int(chosen["index"]))
     return _result(graph, name, _call(graph, name))
+
+
+def _checked(name: str | Layer) -> str:
+    """The name; a layer of the graph before a pass stands for its twin after it."""
+    if isinstance(name, Layer):
+        return name.name
+    if not isinstance(name, str):
+        raise LayerError(f"a layer is named by a string, such as 'conv2d_1' or 'features.3', not {name!r}")
+    return name
 
 
 def _named(graph: Graph, name: str) -> Layer | None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from xaicore.graph.decompose import parts_of
 from xaicore.graph.graph import Graph
 from xaicore.graph.kinds import Kind
 from xaicore.graph.layer import Layer, Ref, TensorInfo
+from xaicore.graph.matrix_products import as_linear
 from xaicore.graph.sizes import Size, SizeExpression
 
 _INFERENCE_NO_OPS = "dropout feature_dropout alpha_dropout feature_alpha_dropout".split()
@@ -22,6 +25,7 @@ _SHAPED_LIKE = {
     "view_as": (torch.ops.aten.reshape.default, "reshape", "shape"),
     "reshape_as": (torch.ops.aten.reshape.default, "reshape", "shape"),
 }
+_PICKS_ONE = "maximum minimum fmax fmin".split()
 # Operators that are a ReLU if these arguments have these values.
 _RELU_IF: dict[str, list[tuple[str, float | None]]] = {
     "clamp": [("min", 0), ("max", None)],
@@ -79,18 +83,18 @@ def _overload(op: Any) -> str:
 def with_normal_forms(graph: Graph) -> Graph:
     """One form, and one kind, for operations that do the same in other words.
 
-    A product with constants becomes a `SCALE`; a matrix product with a constant right operand becomes a `LINEAR`
-    layer with weight and bias, and a dense layer or convolution with a computed weight becomes a `MATMUL`;
+    A product with constants becomes a `SCALE`; a matrix product with one constant operand becomes a `LINEAR` layer
+    with weight and bias, and a dense layer or convolution with a computed weight becomes a `MATMUL`;
     ``padding="same"`` becomes numbers, with a layer of its own where it is uneven; what clamps at zero from below
     alone is called ``relu``; a batch norm by the batch at hand is a `NORM`.
     """
     layers: list[Layer] = []
     notes: list[str] = []
-    for layer in graph.layers:
+    for layer in chain.from_iterable(map(parts_of, graph.layers)):
         if not layer.constant:
             _classify(layer)
             if layer.kind is Kind.MATMUL:
-                layers.extend(_as_linear(layer))
+                layers.extend(as_linear(layer))
             elif layer.kind is Kind.CONVOLUTION and isinstance(layer.arguments.get("padding"), str):
                 layers.extend(_with_explicit_padding(layer))
             elif layer.kind is Kind.NORM and layer.arguments.get("training"):
@@ -108,15 +112,21 @@ def _classify(layer: Layer) -> None:
     arguments = layer.arguments
     if layer.kind is Kind.PRODUCT:
         _classify_product(layer)
+    elif layer.kind is Kind.ACTIVATION:
+        _classify_activation(layer)
+    elif layer.op_name == "lerp" and _is_computed(layer, "weight"):
+        layer.kind = Kind.OTHER
     elif layer.op_name == "neg":
         layer.kind = Kind.SCALE
     elif layer.kind in (Kind.LINEAR, Kind.CONVOLUTION) and _is_computed(layer, "weight", "bias"):
         layer.kind = Kind.MATMUL
     elif layer.kind is Kind.BATCH_NORM and (arguments.get("training") or len(layer.inputs) > 1):
         layer.kind = Kind.NORM
+    elif layer.op_name == "instance_norm" and not arguments.get("use_input_stats") and len(layer.inputs) == 1:
+        layer.kind = Kind.BATCH_NORM  # by statistics that it has learnt
     elif layer.op_name == "index_put" and arguments.get("accumulate"):
-        layer.kind = Kind.OTHER  # it adds to what is there
-    elif layer.op_name in _RELU_IF and all(_is(arguments.get(name), value) for name, value in _RELU_IF[layer.op_name]):
+        layer.kind = Kind.ADD  # it adds to what is there
+    if layer.op_name in _RELU_IF and all(_is(arguments.get(name), value) for name, value in _RELU_IF[layer.op_name]):
         layer.op_name = "relu"  # the operator stays: at zero, the derivative of clamp is one
 
 
@@ -132,45 +142,18 @@ def _is(value: Any, expected: float | None) -> bool:
 
 def _classify_product(layer: Layer) -> None:
     operands = [value for value in layer.arguments.values() if isinstance(value, Ref)]
+    divides_by_input = layer.op_name == "div" and operands[0].layer.constant
     if layer.arguments.get("rounding_mode"):
         layer.kind = Kind.OTHER
-    elif len(layer.inputs) == 1:
-        divides_by_input = layer.op_name == "div" and operands[0].layer.constant
-        layer.kind = Kind.OTHER if divides_by_input else Kind.SCALE
-    elif layer.op_name == "div":
-        layer.kind = Kind.OTHER
+    elif len(layer.inputs) == 1 and not divides_by_input:
+        layer.kind = Kind.SCALE
 
 
-def _as_linear(layer: Layer) -> list[Layer]:
-    """Rewrite x @ W (+ b) in place; returns the new constant layer that holds the transposed weight."""
-    if len(layer.inputs) != 1:
-        return []
-    arguments = layer.arguments
-    if layer.op_name == "addmm":
-        x, weight, bias = arguments["mat1"], arguments["mat2"], arguments["self"]
-        plain = arguments.get("beta", 1) == 1 and arguments.get("alpha", 1) == 1 and len(bias.info.shape) == 1
-    elif layer.op_name in ("matmul", "mm"):
-        values = list(arguments.values())
-        x, weight, bias, plain = values[0], values[1], None, True
-    else:
-        return []
-    if not plain or x.layer.constant or not weight.layer.constant or len(weight.info.shape) != 2:
-        return []
-    shape = weight.info.shape
-    transposed = Layer(
-        name=f"{layer.name}.weight",
-        kind=Kind.CONSTANT,
-        op=torch.ops.aten.t.default,
-        op_name="t",
-        arguments={"self": weight},
-        outputs=(TensorInfo((shape[1], shape[0]), weight.info.dtype),),
-        constant=True,
-    )
-    layer.kind, layer.op, layer.op_name = Kind.LINEAR, torch.ops.aten.linear.default, "linear"
-    layer.arguments = {"input": x, "weight": transposed.ref, "bias": bias}
-    layer.positional = 3
-    layer.refresh()
-    return [transposed]
+def _classify_activation(layer: Layer) -> None:
+    """An activation is a function of one tensor, number by number."""
+    if len(layer.inputs) == 1 and layer.inputs[0].info.shape == layer.outputs[0].shape:
+        return
+    layer.kind = Kind.SELECT if layer.op_name in _PICKS_ONE else Kind.OTHER
 
 
 def _with_explicit_padding(layer: Layer) -> list[Layer]:

@@ -43,6 +43,12 @@ class SizeExpression:
             return {}
         return {symbol: int((value - start) / slope)}
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SizeExpression) and bool(self.expression == other.expression)
+
+    def __hash__(self) -> int:
+        return hash(self.expression)
+
     def __str__(self) -> str:
         if not self._symbols:
             return str(self.expression)

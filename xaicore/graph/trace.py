@@ -13,12 +13,14 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from xaicore.errors import CaptureError, InputError
+from xaicore.graph.autocast import without_autocast
 from xaicore.graph.build import build_graph
 from xaicore.graph.capture import Capture, batch_size_of, capture, evaluation_mode, quiet, untouched, where_raised
 from xaicore.graph.facts import with_facts
 from xaicore.graph.fingerprint import fingerprint_of
 from xaicore.graph.graph import Graph
 from xaicore.graph.normalize import with_normal_forms, without_no_ops, without_softmax_head
+from xaicore.graph.recognition import with_recognized_layers
 from xaicore.graph.rewrite import plain_program
 from xaicore.graph.verify import copies_of, difference, difference_of_gradients
 
@@ -77,7 +79,7 @@ def trace(model: nn.Module, *inputs: Any, **kwargs: Any) -> Graph:
             f"{type(model).__name__} is TorchScript, which torch.export does not take: give the Python module that it "
             "was made from, or its torch.export program."
         )
-    with torch.inference_mode(False), one_at_a_time:
+    with torch.inference_mode(False), one_at_a_time, without_autocast():
         return _trace(model, inputs, dict(sorted(kwargs.items())))
 
 
@@ -141,14 +143,26 @@ def _captured(model: nn.Module, inputs: tuple[Any, ...], kwargs: dict[str, Any])
                 model(*copies[0], **copies[1])
         except Exception as error:
             reason = f"{type(error).__name__}: {error}{where_raised(error)}"
-            raise InputError(f"{type(model).__name__} itself does not take these inputs: {reason}") from error
+            raise InputError(
+                f"{type(model).__name__} itself does not take these inputs: {reason}\n{_given(model, inputs, kwargs)}"
+            ) from error
         raise
+
+
+def _given(model: nn.Module, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """What the model was given, and where its type is the likely reason, what to do."""
+    tensors = [leaf for leaf in pytree.tree_leaves((inputs, kwargs)) if isinstance(leaf, torch.Tensor)]
+    shown = ", ".join(f"{tuple(tensor.shape)} of {tensor.dtype}" for tensor in tensors)
+    own = next((each.dtype for each in model.parameters() if each.is_floating_point()), None)
+    integers = own is not None and not any(tensor.is_floating_point() for tensor in tensors)
+    hint = f" The model computes in {own}: if it takes numbers, not indices, give x.float()." if integers else ""
+    return f"It was given {shown}; the first dimension is the batch.{hint}"
 
 
 def _traced(program: torch.export.ExportedProgram) -> _Traced:
     with quiet():
         graph = build_graph(plain_program(program))
-    whole = with_facts(with_normal_forms(without_no_ops(graph)))
+    whole = with_facts(with_recognized_layers(with_normal_forms(without_no_ops(graph))))
     return _Traced(whole, with_facts(without_softmax_head(whole.copy())))
 
 

@@ -20,8 +20,8 @@ _RELEVANCE_PROVIDERS = {
     "recurrent": "xai-lstm",
     **dict.fromkeys(
         (
-            "activation", "add", "average_pool", "batch_norm", "cast", "concat", "interpolate",
-            "max_pool", "pad", "reduction", "reshape", "scale", "select",
+            "activation", "add", "attention", "average_pool", "batch_norm", "cast", "concat", "interpolate", "lp_pool",
+            "matmul", "max_pool", "norm", "pad", "product", "reduction", "reshape", "scale", "select", "softmax",
         ),
         "xai-lrp",
     ),

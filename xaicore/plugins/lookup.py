@@ -19,6 +19,8 @@ def look_up(name: str, methods: Sequence[MethodSpec], plugins: Sequence[PluginIn
     UnknownMethodError
         If none or several methods answer to the name.
     """
+    if not isinstance(name, str):
+        raise UnknownMethodError(f"A method is named by a string, such as 'lrp.epsilon', not {name!r}.")
     wanted = name.lower()
     found = [method for method in methods if method.name == wanted]
     found = found or [method for method in methods if wanted in _other_names(method)]

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from xaicore.errors import ParameterError, nearest
 from xaicore.graph import Condition, Graph, Ref
+from xaicore.graph.batch_norm import check_form
 from xaicore.propagation.matching import Matching, match_layers
 from xaicore.propagation.state import State
 
@@ -43,6 +44,8 @@ class Composite:
         not conserved there; the diagnostics of the explanation name these layers.
     name : str
         How reports call it.
+    batch_norm : {'folded', 'one', 'two', 'plain'}
+        The form of the graph that a relevance walk works on; see `Graph.form`. A gradient is the same in all of them.
 
     Examples
     --------
@@ -60,6 +63,7 @@ class Composite:
         *,
         fallback: str | None = None,
         name: str = "",
+        batch_norm: str = "folded",
     ) -> None:
         if family not in FAMILIES:
             raise ParameterError(
@@ -67,20 +71,22 @@ class Composite:
             )
         if fallback not in (None, "gradient"):
             raise ParameterError(f"fallback={fallback!r}: choose None (unmatched layers are an error) or 'gradient'")
+        check_form(batch_norm)
         self.entries = tuple(_checked(number, entry) for number, entry in enumerate(entries))
         self.family = family
         self.fallback = fallback
         self.name = name
+        self.batch_norm = batch_norm
 
     def with_fallback(self, fallback: str | None) -> Composite:
         """The same composite with another fallback; None leaves it as it is."""
         if fallback is None:
             return self
-        return Composite(self.entries, self.family, fallback=fallback, name=self.name)
+        return Composite(self.entries, self.family, fallback=fallback, name=self.name, batch_norm=self.batch_norm)
 
     def graph_of(self, graph: Graph) -> Graph:
-        """The form of the graph this family works on: relevance rules see batch norm as part of linear layers."""
-        return graph.folded if self.family == "relevance" and not graph.is_folded else graph
+        """The form of the graph this composite works on: relevance rules see batch norm as linear layers."""
+        return graph.form(self.batch_norm) if self.family == "relevance" else graph
 
     def match(
         self,
@@ -102,6 +108,7 @@ class Composite:
     def __repr__(self) -> str:
         entries = ", ".join(f"({condition!r}, {describe(mapping)})" for condition, mapping in self.entries)
         extra = f", fallback={self.fallback!r}" if self.fallback else ""
+        extra += f", batch_norm={self.batch_norm!r}" if self.batch_norm != "folded" else ""
         return f"Composite([{entries}], family={self.family!r}{extra})"
 
 

@@ -119,6 +119,36 @@ class ConvolutionForm(LinearForm):
         return pulled.squeeze(0) if self.unbatched else pulled
 
 
+class ProductForm(LinearForm):
+    """Any product of an input and a weight, such as an einsum: its operator is called with other weights."""
+
+    def __init__(
+        self, x: Tensor, weight: Tensor, bias: Tensor | None, product: Callable[[Tensor, Tensor], Tensor]
+    ) -> None:
+        """``product(x, weight)`` is linear in each of both."""
+        super().__init__(x, weight, bias)
+        self._product = product
+
+    @property
+    def unbatched(self) -> bool:
+        """See `LinearForm.unbatched`: any dimension may hold the samples, so that all of them count as one."""
+        return True
+
+    def apply(self, x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
+        """See `LinearForm.apply`."""
+        y = self._product(x, self.weight if weight is None else weight)
+        return y if bias is None else y + bias
+
+    def pull(self, r: Tensor, weight: Tensor | None = None) -> Tensor:
+        """See `LinearForm.pull`."""
+        weight = self.weight if weight is None else weight
+        # The map is linear: at which point it is transposed does not matter.
+        transposed: Callable[[Tensor], tuple[Tensor]] = torch.func.vjp(
+            lambda x: self._product(x, weight), r.new_zeros(()).expand(self.x.shape)
+        )[1]
+        return transposed(r)[0]
+
+
 def linear_form(layer: Layer, x: Tensor, parameter: Callable[[str], Tensor | None]) -> LinearForm | None:
     """The layer as a linear form, or None where it is not linear in one input with constant weights.
 
@@ -137,7 +167,7 @@ def linear_form(layer: Layer, x: Tensor, parameter: Callable[[str], Tensor | Non
         case Kind.CONVOLUTION if weight is not None:
             return ConvolutionForm(x, weight, bias, _convolution_options(layer, weight.ndim - 2))
         case Kind.LINEAR if weight is not None:
-            return DenseForm(x, weight, bias)
+            return DenseForm(x, weight, bias) if layer.op_name == "linear" else ProductForm(x, weight, bias, layer.op)
         case Kind.BATCH_NORM if weight is not None and layer.op_name == "scale_shift":
             shape = (1, -1) + (1,) * (x.ndim - 2)
             return ScaleForm(x, weight.view(shape), None if bias is None else bias.view(shape))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from xaicore.errors import MatchError
-from xaicore.graph import Graph, Layer, Ref
+from xaicore.graph import Graph, Kind, Layer, Ref
 from xaicore.graph.drawing import aligned
 from xaicore.plugins import plugin_registry, resolve, suggest_provider
 from xaicore.propagation.record import BOTH
@@ -40,7 +40,7 @@ class Matching:
     Attributes
     ----------
     graph : Graph
-        The graph that was matched (for relevance, with batch norm folded).
+        The graph that was matched (for relevance, with batch norm in the form that the composite asks for).
     matches : dict of Layer to Match
         In topological order.
     """
@@ -117,12 +117,32 @@ def match_layers(
         starts = [ref for refs in graph.sources.values() for ref in refs]
     ends = list(graph.outputs.values()) if ends is None else ends
     on_path = (graph.after(starts) & graph.before(ends)) - {ref.layer for ref in starts}
+    for condition, _ in composite.entries:
+        condition.check(graph)
     registered = _registered(composite.family)
     matches = [_match(layer, graph, composite, registered) for layer in graph.layers if layer in on_path]
     matching = Matching(graph, matches, starts, ends)
     if strict:
+        _raise_if_no_use(composite, matching)
         matching.raise_if_missing()
     return matching
+
+
+def _raise_if_no_use(composite: Composite, matching: Matching) -> None:
+    """Refuse a relevance composite that takes no layer of the graph, although there are layers to choose a rule for."""
+    graph = matching.graph
+    kinds = {match.layer.kind for match in matching.matches.values()}
+    if composite.family != "relevance" or not composite.entries or not kinds & {Kind.CONVOLUTION, Kind.LINEAR}:
+        return
+    if any(condition(layer, graph) for condition, _ in composite.entries for layer in graph.layers):
+        return
+    listed = ", ".join(repr(condition) for condition, _ in composite.entries)
+    there_are = ", ".join(sorted(kind.value for kind in kinds))
+    raise MatchError(
+        f"the composite matches no layer: {listed} {'hold' if len(composite.entries) > 1 else 'holds'} for none of the "
+        f"{len(graph.layers)} layers of the graph, whose kinds between input and target are {there_are}. Use "
+        "kind(...), or named(...) and under(...) with the names that print(graph) lists."
+    )
 
 
 def _registered(family: str) -> list[tuple[Any, Any]]:

@@ -29,6 +29,7 @@ class Record:
     active: tuple[bool, ...]  # which of xs lead back to what is explained
     starts: tuple[GradientEdge | None, ...]  # where autograd's record begins, for each of xs that is active
     ends: tuple[GradientEdge | None, ...]  # and where it ends, for each of ys that has a derivative
+    overwritten: bool = False  # ys was clipped at zero by the ReLU that read it
 
     @classmethod
     def of(cls, xs: Sequence[Tensor], ys: Sequence[Any], active: Sequence[bool], needed: Collection[str]) -> Record:
@@ -58,6 +59,21 @@ class Record:
             )
         )
         return [next(found) if start is not None else None for start in self.starts]
+
+
+@dataclass
+class ReluRecord(Record):
+    """The record of a ReLU that wrote over its input: its result is all that the derivative needs."""
+
+    @classmethod
+    def of_result(cls, value: Tensor) -> ReluRecord:
+        """The record of a ReLU with this result."""
+        return cls((_without_data(value),), (value,), (True,), (None,), (None,))
+
+    def vjp(self, rs: Sequence[Tensor | None], *, create_graph: bool) -> list[Tensor | None]:
+        """See `Record.vjp`."""
+        (r,) = rs
+        return [None if r is None else torch.ops.aten.threshold_backward.default(r, self.ys[0], 0)]
 
 
 def fresh_start(x: Tensor) -> Tensor:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from xaicore.graph import Graph, Kind, Layer, Ref
 from xaicore.graph.constants import Constants
-from xaicore.propagation.record import BOTH, Record, fresh_start
+from xaicore.propagation.record import BOTH, Record, ReluRecord, fresh_start
 
 
 class Tape:
@@ -30,6 +32,10 @@ class Tape:
         Where walks will end; layers before these leave no record. Default: all sources of the graph.
     needs : callable, optional
         ``needs(layer)`` says which values of a layer walks will read: "xs", "ys", both or neither. Default: both.
+    in_place : collection of Layer
+        ReLU layers that may write over their input: see `relus_in_place`.
+    constants : Constants, optional
+        Where the values that depend on no input come from. Default: the graph's own.
     """
 
     def __init__(
@@ -40,15 +46,19 @@ class Tape:
         create_graph: bool = False,
         starts: Sequence[Ref] | None = None,
         needs: Callable[[Layer], Collection[str]] = lambda layer: BOTH,
+        in_place: Collection[Layer] = (),
+        constants: Constants | None = None,
     ) -> None:
         self.graph = graph
         self.create_graph = create_graph
-        self.constants = Constants(differentiable=True) if create_graph else graph.constants
+        own = Constants(differentiable=True) if create_graph else graph.constants
+        self.constants = own if constants is None else constants
         self.sizes = graph.sizes(tensors)
         if starts is None:
             starts = [ref for refs in graph.sources.values() for ref in refs]
         self.starts = tuple(starts)
         self._needs = needs
+        self._in_place = in_place
         self.records: dict[Layer, Record] = {}
         self._values: dict[Ref, Tensor] = {}
         self.constants.refresh()
@@ -74,7 +84,9 @@ class Tape:
         for layer in self.graph.layers:
             if layer.constant or layer.kind is Kind.INPUT:
                 continue
-            if layer in reached:
+            if layer in self._in_place and layer in reached:
+                self._run_relu_in_place(layer)
+            elif layer in reached:
                 self._run_recorded(layer, alive)
             else:
                 with torch.set_grad_enabled(self.create_graph):
@@ -93,10 +105,22 @@ class Tape:
         def lookup(ref: Ref) -> Tensor:
             return self.value(ref) if ref.layer.constant else next(remaining)
 
-        with torch.enable_grad():
+        # The fast kernels of attention have a first derivative only.
+        twice = sdpa_kernel(SDPBackend.MATH) if self.create_graph and layer.kind is Kind.ATTENTION else nullcontext()
+        with torch.enable_grad(), twice:
             ys = layer.call(lookup, self.sizes)
         self.records[layer] = Record.of(local, ys, active, BOTH if self.create_graph else self._needs(layer))
         self._keep(layer, ys if self.create_graph else tuple(_detached(y) for y in ys))
+
+    def _run_relu_in_place(self, layer: Layer) -> None:
+        """Write over the input, which nothing else reads; memory that was just written is still at hand."""
+        (ref,) = layer.inputs
+        with torch.no_grad():
+            value = torch.relu_(self.value(ref).detach())
+        self.records[layer] = ReluRecord.of_result(value)
+        if ref.layer in self.records:
+            self.records[ref.layer].overwritten = True
+        self._keep(layer, (value,))
 
     def _local(self, value: Tensor, active: bool) -> Tensor:
         """The value under a name of its own, from which this one layer's record starts."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from xaicore.visualization.grids import grid
 from xaicore.visualization.images import heatmap, overlay, show_image
+from xaicore.visualization.patterns import plot_pattern
 from xaicore.visualization.plots import plot_explanation
 from xaicore.visualization.provenance import provenance
 from xaicore.visualization.scales import RELEVANCE_COLOURS, symmetric_limit
@@ -20,6 +21,7 @@ __all__ = [
     "heatmap",
     "overlay",
     "plot_explanation",
+    "plot_pattern",
     "provenance",
     "series",
     "show_image",

@@ -76,6 +76,22 @@ def gamma(w: Tensor, b: Tensor, x: Tensor, gamma: float = 0.25, epsilon: float =
     return Shares(quotient(favoured, z), quotient(bias, z))
 
 
+def generalized_gamma(w: Tensor, b: Tensor, x: Tensor, gamma: float = 0.25, epsilon: float = 1e-6) -> Shares:
+    """Andeol et al. 2021: positive outputs favour positive contributions, negative outputs negative ones."""
+    contributions = torch.cat([x * w, b[:, None]], dim=1)  # the bias as one more input
+    positive_output = contributions.sum(1, keepdim=True) >= 0
+    same_sign = (contributions > 0) == positive_output
+    favoured = contributions + gamma * contributions * same_sign
+    shares = quotient(favoured, stabilized(favoured.sum(1), epsilon))
+    return Shares(shares[:, :-1], shares[:, -1])
+
+
+def excitation_backprop(w: Tensor, b: Tensor, x: Tensor) -> Shares:
+    """Zhang et al. 2016: positive weights, active inputs, no bias."""
+    excitatory = x.clamp(min=0) * w.clamp(min=0)
+    return Shares(quotient(excitatory, excitatory.sum(1)), torch.zeros_like(b))
+
+
 def alpha_beta(w: Tensor, b: Tensor, x: Tensor, alpha: float = 2.0, beta: float = 1.0) -> Shares:
     """Bach et al. 2015, eq. 60, the bias split by sign."""
     positive, positive_bias = (x * w).clamp(min=0), b.clamp(min=0)
@@ -89,7 +105,7 @@ def alpha_beta(w: Tensor, b: Tensor, x: Tensor, alpha: float = 2.0, beta: float 
 
 
 def z_plus(w: Tensor, b: Tensor, x: Tensor) -> Shares:
-    """Montavon et al. 2017, eq. 15, with the positive part of the bias in the denominator."""
+    """Montavon et al. 2017, with the positive part of the bias in the denominator."""
     positive = (x * w).clamp(min=0)
     z = positive.sum(1) + b.clamp(min=0)
     return Shares(quotient(positive, z), quotient(b.clamp(min=0), z))
@@ -102,12 +118,12 @@ def flat(w: Tensor, b: Tensor, x: Tensor) -> Shares:
 
 
 def w_square(w: Tensor, b: Tensor, x: Tensor) -> Shares:
-    """Montavon et al. 2017, eq. 12."""
+    """Montavon et al. 2017."""
     return Shares(quotient(w**2, (w**2).sum(1)), torch.zeros_like(b))
 
 
 def z_box(w: Tensor, b: Tensor, x: Tensor, low: Tensor, high: Tensor, epsilon: float = 1e-6) -> Shares:
-    """Montavon et al. 2017, eq. 17."""
+    """Montavon et al. 2017."""
     boxed = x * w - low * w.clamp(min=0) - high * w.clamp(max=0)
     return Shares(quotient(boxed, stabilized(boxed.sum(1), epsilon)), torch.zeros_like(b))
 

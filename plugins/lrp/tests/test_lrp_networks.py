@@ -16,16 +16,20 @@ METHODS = {
     "lrp.zero": {},
     "lrp.epsilon": {"epsilon": 0.1},
     "lrp.gamma": {},
+    "lrp.generalized_gamma": {},
     "lrp.alpha_beta": {"alpha": 1.5, "beta": 0.5},
     "lrp.alpha_1_beta_0": {},
     "lrp.alpha_2_beta_1": {},
     "lrp.z_plus": {},
+    "lrp.excitation_backprop": {},
     "lrp.flat": {},
     "lrp.w_square": {},
     "lrp.z_box": {"low": -4, "high": 4},
     "lrp.epsilon_plus": {},
     "lrp.epsilon_gamma_box": {"low": -4, "high": 4},
-    "lrp.epsilon_alpha2_beta1": {},
+    "lrp.epsilon_alpha2_beta1": {"epsilon_relative": 0.1},
+    "lrp.preset_b_flat": {},
+    "lrp.cmp": {"beta": 0.5, "flat_until": 2},
 }
 
 
@@ -111,13 +115,12 @@ def test_average_pooling_shares_by_value_and_max_pooling_gives_all_to_the_winner
 @pytest.mark.parametrize(
     "function",
     [
-        lambda x: x * torch.sigmoid(x),
-        lambda x: F.softmax(x, dim=-1) * 2,
-        lambda x: F.layer_norm(x, (4,)),
-        lambda x: x.unsqueeze(1) @ x.unsqueeze(2),
-        lambda x: x / x.sum(1, keepdim=True),
+        lambda x: x.prod(1, keepdim=True),
+        lambda x: x.pow(x),
+        lambda x: torch.cdist(x.unsqueeze(1), x.unsqueeze(1) * 2),
+        lambda x: torch.atan2(x, x.flip(1)),
     ],
-    ids=["product", "softmax", "norm", "matmul", "quotient"],
+    ids=["product of all", "power of a tensor", "distances", "angle"],
 )
 def test_a_layer_without_a_rule_is_an_error_and_not_a_guess(function) -> None:
     class Model(nn.Module):

@@ -86,6 +86,18 @@ def test_values_are_the_same_with_and_without_a_graph_of_the_explanation() -> No
         torch.testing.assert_close(plain, tracked.detach(), rtol=1e-9, atol=1e-11)
 
 
+def test_a_relative_epsilon_is_finite_for_outputs_whose_squares_overflow_and_for_none_but_zeros() -> None:
+    layer, x = nn.Linear(8, 4).half(), torch.full((2, 8), 900.0).half()
+    with torch.no_grad():
+        layer.weight.fill_(0.5)
+        layer.bias.zero_()
+    explain = xaicore.create_analyzer("lrp.epsilon", layer, epsilon_relative=0.25).analyze
+    torch.testing.assert_close(explain(x, target=0).relevance, (0.8 * 0.5 * x), rtol=1e-2, atol=0)
+    zeros = torch.zeros(2, 8).half().requires_grad_()
+    (gradient,) = torch.autograd.grad(explain(zeros, target=0, create_graph=True).relevance.sum(), zeros)
+    assert gradient.isfinite().all()
+
+
 def test_an_update_of_the_weights_is_seen_by_the_next_call() -> None:
     model, x = networks.fresh("plain", bias=True), networks.images(2)
     for method in ("lrp.gamma", "lrp.alpha_2_beta_1", "lrp.w_square", "lrp.z_box"):

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import xaicore
-from xai_lrp.rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, WSquare, ZBox, Zero, ZPlus
+from xai_lrp.rules import AlphaBeta, Epsilon, Flat, Gamma, GeneralizedGamma, Norm, Pass, WSquare, ZBox, Zero, ZPlus
 from xaicore.errors import MatchError, ParameterError
 from xaicore.graph import Kind, kind
 
@@ -22,6 +22,9 @@ from xaicore.graph import Kind, kind
         (lambda: Epsilon(float("nan")), "must be zero or positive"),
         (lambda: Epsilon(epsilon_relative=-0.1), "epsilon_relative=-0.1 must be"),
         (lambda: Gamma(-0.5), "gamma=-0.5 must be"),
+        (lambda: GeneralizedGamma(-0.5), "gamma=-0.5 must be"),
+        (lambda: GeneralizedGamma(bias="none"), "bias='none' is not known"),
+        (lambda: Norm(-1), "epsilon=-1 must be"),
         (lambda: AlphaBeta(2, 2), "alpha - beta must be 1"),
         (lambda: AlphaBeta(0.5, -0.5), "beta=-0.5 must be"),
         (lambda: Zero("absorbed"), "Did you mean 'absorb'"),
@@ -86,7 +89,7 @@ def test_the_composite_of_a_user_is_a_parameter_like_any_other() -> None:
     first, second = (xaicore.Composite([(kind(Kind.LINEAR), Epsilon(value))]) for value in (0.1, 0.2))
     model = nn.Linear(3, 2)
     analyzer = xaicore.create_analyzer("lrp.composite", model, composite=first)
-    assert analyzer.get_params() == {"model": model, "composite": first}
+    assert analyzer.get_params() == {"model": model, "composite": first, "structure": None}
     assert "epsilon=0.1" in repr(analyzer)
     assert analyzer.set_params(composite=second).get_params()["composite"] is second
     assert analyzer.build_composite() is second
@@ -98,7 +101,7 @@ def test_parameters_that_a_rule_refuses_are_refused_when_the_method_is_made_or_c
     model = nn.Linear(3, 2)
     with pytest.raises(ParameterError, match="epsilon=-1"):
         xaicore.create_analyzer("lrp.epsilon_plus", model, epsilon=-1)
-    analyzer = xaicore.create_analyzer("lrp.alpha_beta", model)
+    analyzer = xaicore.create_analyzer("lrp.alpha_beta", model, alpha=2, beta=1)
     with pytest.raises(ParameterError, match="For this alpha, beta is 2"):
         analyzer.set_params(alpha=3)
     assert analyzer.get_params()["alpha"] == 2

@@ -11,7 +11,19 @@ import torch
 from torch import nn
 
 import xaicore
-from xai_lrp.rules import AlphaBeta, Epsilon, Flat, Gamma, WSquare, ZBox, Zero, ZPlus
+from xai_lrp.rules import (
+    AlphaBeta,
+    Epsilon,
+    ExcitationBackprop,
+    Flat,
+    Gamma,
+    GeneralizedGamma,
+    Norm,
+    WSquare,
+    ZBox,
+    Zero,
+    ZPlus,
+)
 from xaicore.graph import Kind, kind
 
 LINEAR = kind(Kind.CONVOLUTION, Kind.LINEAR, Kind.BATCH_NORM)
@@ -26,11 +38,21 @@ RULES = {
     },
     **{f"gamma, {mode}": (Gamma(0.7, bias=mode), functools.partial(oracle.gamma, gamma=0.7), mode) for mode in MODES},
     **{
+        f"generalized gamma, {mode}": (
+            GeneralizedGamma(0.7, bias=mode),
+            functools.partial(oracle.generalized_gamma, gamma=0.7),
+            mode,
+        )
+        for mode in MODES
+    },
+    **{
         f"alpha-beta, {mode}": (AlphaBeta(3, 2, mode), functools.partial(oracle.alpha_beta, alpha=3, beta=2), mode)
         for mode in MODES
     },
     **{f"z-plus, {mode}": (ZPlus(mode), oracle.z_plus, mode) for mode in MODES},
     "alpha 1 beta 0": (AlphaBeta(1, 0), oracle.z_plus, "absorb"),
+    "excitation backprop": (ExcitationBackprop(), oracle.excitation_backprop, "absorb"),
+    "norm": (Norm(0.3), functools.partial(oracle.epsilon, epsilon=0.3), "absorb"),
     "flat": (Flat(), oracle.flat, "absorb"),
     "w-square": (WSquare(), oracle.w_square, "absorb"),
     "z-box": (ZBox(**BOX), functools.partial(oracle.z_box, **BOX), "absorb"),

@@ -8,15 +8,19 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-_RULES = ("AlphaBeta", "Epsilon", "Flat", "Gamma", "LinearRule", "Pass", "WSquare", "ZBox", "ZPlus", "Zero")
+_RULES = (
+    "AlphaBeta", "Epsilon", "ExcitationBackprop", "Flat", "Gamma", "GeneralizedGamma", "LinearRule", "Norm", "Pass",
+    "WSquare", "ZBox", "ZPlus", "Zero",
+)  # fmt: skip
+_MODULES = ("advice", "methods", "rules", "structure")
 
-__all__ = [*_RULES, "methods", "rules", "structure"]
+__all__ = [*_RULES, *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
     if name in _RULES:
         return getattr(importlib.import_module("xai_lrp.rules"), name)
-    if name in ("methods", "rules", "structure"):
+    if name in _MODULES:
         return importlib.import_module(f"xai_lrp.{name}")
     raise AttributeError(f"module 'xai_lrp' has no attribute {name!r}")
 

@@ -1,69 +1,53 @@
-"""One rule in every linear layer."""
+"""One rule in every convolution and linear layer."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 from torch import nn
 
 from xai_lrp import rules
-from xai_lrp.methods.assembly import uniform
+from xai_lrp.methods.base import Entry, RelevanceMethod
+from xai_lrp.methods.parameters import WITH_WEIGHTS, WithAlphaBeta, WithBias, WithEpsilon
 from xai_lrp.structure import pass_through
-from xaicore.analyzers import PropagationAnalyzer
-from xaicore.propagation import Composite
+from xaicore.graph import Kind, kind
+
+# A batch norm that stands alone has one input a unit. A rule that keeps contributions of one sign would stop half of
+# these units, so that only the rules that share in proportion take it; the others leave it to `xai_lrp.structure`.
+LINEAR_IN_INPUT = WITH_WEIGHTS | kind(Kind.BATCH_NORM)
 
 
-class Zero(PropagationAnalyzer):
-    """LRP-0 in every linear layer: relevance in proportion to the contributions (Bach et al. 2015, eq. 56).
+class Zero(WithBias):
+    """LRP-0 in every linear layer: relevance in proportion to the contributions (Bach et al. 2015)."""
 
-    Parameters
-    ----------
-    bias : {'absorb', 'ignore', 'distribute'}
-        The bias keeps its share; is left out of the denominator; or its share is spread evenly over the inputs.
-    """
+    def __init__(self, model: nn.Module, *, bias: str = "absorb", structure: Mapping[str, str] | None = None) -> None:
+        super().__init__(model, structure=structure, bias=bias)
 
-    family = "relevance"
-
-    def __init__(self, model: nn.Module, *, bias: str = "absorb") -> None:
-        super().__init__(model)
-        self.bias = bias
-        self.build_composite()  # refuses what the rules refuse
-
-    def build_composite(self) -> Composite:
-        """One rule for every linear layer."""
-        rule = rules.Zero(bias=self.bias)
-        return uniform("lrp.zero", rule, norm=rule)
+    def rules(self) -> Sequence[Entry]:
+        """LRP-0, also in batch norms that stand alone."""
+        return [(LINEAR_IN_INPUT, rules.Zero(self.bias))]
 
 
-class Epsilon(PropagationAnalyzer):
-    """LRP-epsilon in every linear layer: small outputs are damped (Bach et al. 2015, eq. 58).
-
-    Parameters
-    ----------
-    epsilon : float
-        Added to the size of each output before dividing by it; in the units of that output.
-    bias : {'absorb', 'ignore', 'distribute'}
-        The bias keeps its share; is left out of the denominator; or its share is spread evenly over the inputs.
-    epsilon_relative : float
-        This many times the root mean square of a layer's outputs (for each sample) is added to epsilon.
-    """
-
-    family = "relevance"
+class Epsilon(WithEpsilon):
+    """LRP-epsilon in every linear layer: small outputs are damped (Bach et al. 2015)."""
 
     def __init__(
-        self, model: nn.Module, *, epsilon: float = 1e-6, bias: str = "absorb", epsilon_relative: float = 0.0
+        self,
+        model: nn.Module,
+        *,
+        epsilon: float = 1e-6,
+        bias: str = "absorb",
+        epsilon_relative: float = 0.0,
+        structure: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(model)
-        self.epsilon = epsilon
-        self.bias = bias
-        self.epsilon_relative = epsilon_relative
-        self.build_composite()  # refuses what the rules refuse
+        super().__init__(model, structure=structure, epsilon=epsilon, bias=bias, epsilon_relative=epsilon_relative)
 
-    def build_composite(self) -> Composite:
-        """One rule for every linear layer."""
-        rule = rules.Epsilon(self.epsilon, self.bias, self.epsilon_relative)
-        return uniform("lrp.epsilon", rule, norm=rule)
+    def rules(self) -> Sequence[Entry]:
+        """LRP-epsilon, also in batch norms that stand alone."""
+        return [(LINEAR_IN_INPUT, self.epsilon_rule())]
 
 
-class Gamma(PropagationAnalyzer):
+class Gamma(WithBias):
     """LRP-gamma in every linear layer: positive contributions count more (Montavon et al. 2019).
 
     Parameters
@@ -71,130 +55,115 @@ class Gamma(PropagationAnalyzer):
     gamma : float
         How much more positive contributions count: 0 is LRP-epsilon, infinity is z-plus.
     epsilon : float
-        Added to the size of each denominator.
-    bias : {'absorb', 'ignore', 'distribute'}
-        The bias keeps its share; is left out of the denominator; or its share is spread evenly over the inputs.
+        Stabilizer, added to the size of each denominator.
     """
 
-    family = "relevance"
+    gamma: float
+    epsilon: float
 
-    def __init__(self, model: nn.Module, *, gamma: float = 0.25, epsilon: float = 1e-6, bias: str = "absorb") -> None:
-        super().__init__(model)
-        self.gamma = gamma
-        self.epsilon = epsilon
-        self.bias = bias
-        self.build_composite()  # refuses what the rules refuse
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        gamma: float = 0.25,
+        epsilon: float = 1e-6,
+        bias: str = "absorb",
+        structure: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(model, structure=structure, gamma=gamma, epsilon=epsilon, bias=bias)
 
-    def build_composite(self) -> Composite:
-        """One rule for every linear layer; the epsilon rule in batch norms that stand alone."""
-        return uniform("lrp.gamma", rules.Gamma(self.gamma, self.epsilon, self.bias))
+    def rules(self) -> Sequence[Entry]:
+        """LRP-gamma where there are weights."""
+        return [(WITH_WEIGHTS, rules.Gamma(self.gamma, self.epsilon, self.bias))]
 
 
-class AlphaBeta(PropagationAnalyzer):
-    """LRP-alpha-beta in every linear layer: positive and negative contributions apart (Bach et al. 2015, eq. 60).
+class GeneralizedGamma(Gamma):
+    """Generalised LRP-gamma in every linear layer, for inputs and outputs of either sign (Andeol et al. 2021).
 
     Parameters
     ----------
-    alpha : float
-        Weight of the positive contributions, at least 1.
-    beta : float
-        Weight of the negative contributions; alpha - beta must be 1.
-    bias : {'absorb', 'ignore', 'distribute'}
-        The bias keeps its share; is left out of the denominator; or its share is spread evenly over the inputs.
+    gamma : float
+        How much more those contributions count that have the sign of the output: 0 is LRP-epsilon.
     """
 
-    family = "relevance"
-
-    def __init__(self, model: nn.Module, *, alpha: float = 2.0, beta: float = 1.0, bias: str = "absorb") -> None:
-        super().__init__(model)
-        self.alpha = alpha
-        self.beta = beta
-        self.bias = bias
-        self.build_composite()  # refuses what the rules refuse
-
-    def build_composite(self) -> Composite:
-        """One rule for every linear layer; the epsilon rule in batch norms that stand alone."""
-        return uniform("lrp.alpha_beta", rules.AlphaBeta(self.alpha, self.beta, self.bias))
+    def rules(self) -> Sequence[Entry]:
+        """Generalised LRP-gamma where there are weights."""
+        return [(WITH_WEIGHTS, rules.GeneralizedGamma(self.gamma, self.epsilon, self.bias))]
 
 
-class Alpha1Beta0(PropagationAnalyzer):
-    """LRP-alpha1-beta0 in every linear layer: positive contributions alone; the same as z-plus.
+class AlphaBeta(WithAlphaBeta):
+    """LRP-alpha-beta in every linear layer: positive and negative contributions apart (Bach et al. 2015).
 
-    Parameters
-    ----------
-    bias : {'absorb', 'ignore', 'distribute'}
-        The positive part of the bias keeps its share; is left out; or its share is spread evenly over the inputs.
+    One of alpha and beta says both, since alpha - beta is 1; without either it is alpha 2, beta 1.
     """
 
-    family = "relevance"
+    default_alpha = 2.0
 
-    def __init__(self, model: nn.Module, *, bias: str = "absorb") -> None:
-        super().__init__(model)
-        self.bias = bias
-        self.build_composite()  # refuses what the rules refuse
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        alpha: float | None = None,
+        beta: float | None = None,
+        bias: str = "absorb",
+        structure: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(model, structure=structure, alpha=alpha, beta=beta, bias=bias)
 
-    def build_composite(self) -> Composite:
-        """One rule for every linear layer; the epsilon rule in batch norms that stand alone."""
-        return uniform("lrp.alpha_1_beta_0", rules.AlphaBeta(1.0, 0.0, self.bias))
+    def rules(self) -> Sequence[Entry]:
+        """LRP-alpha-beta where there are weights."""
+        return [(WITH_WEIGHTS, self.alpha_beta_rule())]
 
 
-class Alpha2Beta1(PropagationAnalyzer):
-    """LRP-alpha2-beta1 in every linear layer: positive contributions twice, less the negative ones.
+class ZPlus(WithBias):
+    """LRP-z-plus in every linear layer: positive contributions alone (Montavon et al. 2017)."""
 
-    Parameters
-    ----------
-    bias : {'absorb', 'ignore', 'distribute'}
-        The bias keeps its share; is left out of the denominators; or its share is spread evenly over the inputs.
+    def __init__(self, model: nn.Module, *, bias: str = "absorb", structure: Mapping[str, str] | None = None) -> None:
+        super().__init__(model, structure=structure, bias=bias)
+
+    def rules(self) -> Sequence[Entry]:
+        """Z-plus where there are weights."""
+        return [(WITH_WEIGHTS, rules.ZPlus(self.bias))]
+
+
+class Alpha1Beta0(ZPlus):
+    """LRP-alpha1-beta0 in every linear layer: positive contributions alone; the same as z-plus (Bach et al. 2015)."""
+
+    def rules(self) -> Sequence[Entry]:
+        """Alpha1-beta0 where there are weights."""
+        return [(WITH_WEIGHTS, rules.AlphaBeta(1.0, 0.0, self.bias))]
+
+
+class Alpha2Beta1(ZPlus):
+    """LRP-alpha2-beta1 in every linear layer: twice the positive contributions less the negative (Bach et al. 2015)."""
+
+    def rules(self) -> Sequence[Entry]:
+        """Alpha2-beta1 where there are weights."""
+        return [(WITH_WEIGHTS, rules.AlphaBeta(2.0, 1.0, self.bias))]
+
+
+class ExcitationBackprop(RelevanceMethod):
+    """Excitation backprop: along positive weights, from inputs that are active (Zhang et al. 2016).
+
+    It starts from the explained value, as all relevance methods do; the original starts from a probability of one.
     """
 
-    family = "relevance"
-
-    def __init__(self, model: nn.Module, *, bias: str = "absorb") -> None:
-        super().__init__(model)
-        self.bias = bias
-        self.build_composite()  # refuses what the rules refuse
-
-    def build_composite(self) -> Composite:
-        """One rule for every linear layer; the epsilon rule in batch norms that stand alone."""
-        return uniform("lrp.alpha_2_beta_1", rules.AlphaBeta(2.0, 1.0, self.bias))
+    def rules(self) -> Sequence[Entry]:
+        """Excitation backprop where there are weights."""
+        return [(WITH_WEIGHTS, rules.ExcitationBackprop())]
 
 
-class ZPlus(PropagationAnalyzer):
-    """LRP-z-plus in every linear layer: positive contributions alone (Montavon et al. 2017).
-
-    Parameters
-    ----------
-    bias : {'absorb', 'ignore', 'distribute'}
-        The positive part of the bias keeps its share; is left out; or its share is spread evenly over the inputs.
-    """
-
-    family = "relevance"
-
-    def __init__(self, model: nn.Module, *, bias: str = "absorb") -> None:
-        super().__init__(model)
-        self.bias = bias
-        self.build_composite()  # refuses what the rules refuse
-
-    def build_composite(self) -> Composite:
-        """One rule for every linear layer; the epsilon rule in batch norms that stand alone."""
-        return uniform("lrp.z_plus", rules.ZPlus(self.bias))
-
-
-class Flat(PropagationAnalyzer):
+class Flat(RelevanceMethod):
     """LRP-flat in every linear layer: equal parts to all connected inputs (Lapuschkin et al. 2019)."""
 
-    family = "relevance"
-
-    def build_composite(self) -> Composite:
-        """One rule for every linear layer; batch norms that stand alone hand relevance on."""
-        return uniform("lrp.flat", rules.Flat(), norm=pass_through)
+    def rules(self) -> Sequence[Entry]:
+        """Flat where there are weights; batch norms that stand alone hand relevance on."""
+        return [(WITH_WEIGHTS, rules.Flat()), (kind(Kind.BATCH_NORM), pass_through)]
 
 
-class WSquare(PropagationAnalyzer):
-    """LRP-w-square in every linear layer: in proportion to squared weights (Montavon et al. 2017, eq. 12)."""
+class WSquare(RelevanceMethod):
+    """LRP-w-square in every linear layer: in proportion to squared weights (Montavon et al. 2017)."""
 
-    family = "relevance"
-
-    def build_composite(self) -> Composite:
-        """One rule for every linear layer; batch norms that stand alone hand relevance on."""
-        return uniform("lrp.w_square", rules.WSquare(), norm=pass_through)
+    def rules(self) -> Sequence[Entry]:
+        """W-square where there are weights; batch norms that stand alone hand relevance on."""
+        return [(WITH_WEIGHTS, rules.WSquare()), (kind(Kind.BATCH_NORM), pass_through)]

@@ -9,9 +9,26 @@ from __future__ import annotations
 from xai_lrp.rules.alpha_beta import AlphaBeta, ZPlus
 from xai_lrp.rules.base import LinearRule
 from xai_lrp.rules.epsilon import Epsilon, Zero
+from xai_lrp.rules.excitation import ExcitationBackprop
 from xai_lrp.rules.flat import Flat, WSquare
 from xai_lrp.rules.gamma import Gamma
+from xai_lrp.rules.generalized_gamma import GeneralizedGamma
+from xai_lrp.rules.norm import Norm
 from xai_lrp.rules.pass_through import Pass
 from xai_lrp.rules.z_box import ZBox
 
-__all__ = ["AlphaBeta", "Epsilon", "Flat", "Gamma", "LinearRule", "Pass", "WSquare", "ZBox", "ZPlus", "Zero"]
+__all__ = [
+    "AlphaBeta",
+    "Epsilon",
+    "ExcitationBackprop",
+    "Flat",
+    "Gamma",
+    "GeneralizedGamma",
+    "LinearRule",
+    "Norm",
+    "Pass",
+    "WSquare",
+    "ZBox",
+    "ZPlus",
+    "Zero",
+]

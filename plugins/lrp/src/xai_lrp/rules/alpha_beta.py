@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,21 +10,25 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from xai_lrp.rules.base import LinearRule
+from xai_lrp.rules.base import ProportionalRule
 from xai_lrp.rules.bias import Portion, check_mode, settle
 from xai_lrp.rules.linear import linear_of
-from xai_lrp.rules.ratio import masked_ratio, ratio_to_part, smallest, untracked, weigh
+from xai_lrp.rules.numbers import check_number
+from xai_lrp.rules.ratio import masked_ratio, ratio_to_part, share_of_part, smallest, untracked, weigh
 from xaicore.errors import ParameterError
+from xaicore.propagation import Coefficient
 
 if TYPE_CHECKING:
     from xaicore.propagation import State
 
 # A negative part found as the difference of output and positive part is noise below this many units of rounding.
 _ROUNDING = 32.0
+# An output this many times its positive part, and negative, has no positive part.
+_NONE_POSITIVE = -1e12
 
 
 @dataclass(frozen=True)
-class AlphaBeta(LinearRule):
+class AlphaBeta(ProportionalRule):
     """LRP-alpha-beta: ``R_i = sum_j (alpha z_ij+ / z_j+ - beta z_ij- / z_j-) R_j``.
 
     Bach et al. 2015, eq. 60. Contributions ``z_ij = x_i w_ij`` are split by sign, and so is the bias: its positive part
@@ -44,13 +49,13 @@ class AlphaBeta(LinearRule):
 
     def __post_init__(self) -> None:
         check_mode(self.bias)
+        check_number("alpha", self.alpha)
+        check_number("beta", self.beta, " (and alpha at least one)")
         if not abs(self.alpha - self.beta - 1) <= 1e-6:
             raise ParameterError(
                 f"alpha={self.alpha!r}, beta={self.beta!r}: alpha - beta must be 1, or relevance is created or lost. "
                 f"For this alpha, beta is {self.alpha - 1:g}."
             )
-        if not self.beta >= 0:
-            raise ParameterError(f"beta={self.beta!r} must be zero or positive (and alpha at least one).")
 
     @property
     def needs(self) -> Collection[str]:
@@ -61,12 +66,16 @@ class AlphaBeta(LinearRule):
         """See `LinearRule.share`."""
         return signed_share(x, y, r, state, self.alpha, self.beta, self.bias)
 
+    def coefficients(self, x: Tensor, y: Tensor, r: Tensor | Coefficient, state: State) -> Tensor:
+        """See `ProportionalRule.coefficients`."""
+        return signed_coefficients(x, y, r, state, self.alpha, self.beta, self.bias)
+
 
 @dataclass(frozen=True)
-class ZPlus(LinearRule):
+class ZPlus(ProportionalRule):
     """LRP-z-plus: ``R_i = sum_j z_ij+ / z_j+ R_j``; it is alpha-beta with alpha 1 and beta 0.
 
-    Bach et al. 2015, eq. 60; Montavon et al. 2017, eq. 15 (there without bias).
+    Bach et al. 2015, eq. 60; Montavon et al. 2017 (there without bias).
 
     Parameters
     ----------
@@ -88,6 +97,10 @@ class ZPlus(LinearRule):
         """See `LinearRule.share`."""
         return signed_share(x, y, r, state, 1.0, 0.0, self.bias)
 
+    def coefficients(self, x: Tensor, y: Tensor, r: Tensor | Coefficient, state: State) -> Tensor:
+        """See `ProportionalRule.coefficients`."""
+        return signed_coefficients(x, y, r, state, 1.0, 0.0, self.bias)
+
 
 def signed_share(x: Tensor, y: Tensor, r: Tensor, state: State, alpha: float, beta: float, mode: str) -> Tensor:
     """Share ``alpha r`` by the positive contributions and ``-beta r`` by the negative ones."""
@@ -108,6 +121,38 @@ def signed_share(x: Tensor, y: Tensor, r: Tensor, state: State, alpha: float, be
             pulled = alpha * pulled - beta * taken
         portions.append(Portion(r, per_unit, negative, parts.bias(positive=False), weight=-beta))
     return settle(weigh(x, pulled), x, state, mode, *portions)
+
+
+def signed_coefficients(
+    x: Tensor, y: Tensor, r: Tensor | Coefficient, state: State, alpha: float, beta: float, mode: str
+) -> Tensor:
+    """What each unit of the input is worth when ``alpha r`` and ``-beta r`` are shared so."""
+    parts = _SignedParts(x, state, use_bias=mode != "ignore")
+    positive = parts.apply(positive=True)
+    if beta == 0:
+        return parts.pull(share_of_part(r, y, positive), positive=True)
+    if parts.difference_serves(y) and isinstance(r, Coefficient):
+        of_positive, of_negative = _shares_of_both(r, y, positive)
+    else:
+        negative, none_negative = parts.negative_part(y, positive)
+        relevance = r.times(y) if isinstance(r, Coefficient) else r
+        of_negative = masked_ratio(relevance, negative, none_negative)
+        of_positive = share_of_part(relevance, y, positive)
+    return parts.pull_both(of_positive.mul_(alpha), of_negative.mul_(-beta))
+
+
+def _shares_of_both(r: Coefficient, y: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:
+    """``c y / z+`` and ``c y / z-`` from ``q = y / z+`` alone: since ``z- = y - z+``, the second is ``c q / (q - 1)``.
+
+    The first is written over ``positive``.
+    """
+    quotient = torch.div(y, positive.clamp_(min=smallest(y.dtype)), out=positive)
+    # What is missing from one is the negative part, in units of the positive one; below rounding there is none.
+    missing = torch.threshold_(1 - quotient, _ROUNDING * torch.finfo(y.dtype).eps, math.inf)
+    of_negative = torch.div(quotient, missing, out=missing).mul_(r.tensor).neg_()
+    if not r.clipped:
+        torch.threshold_(quotient, _NONE_POSITIVE, 0.0)
+    return quotient.mul_(r.tensor), of_negative
 
 
 class _SignedParts:
@@ -141,17 +186,25 @@ class _SignedParts:
         above = self.linear.apply(self.x.clamp(min=0), self.weight(positive), bias)
         return above + self.linear.apply(self.x.clamp(max=0), self.weight(not positive))
 
+    def difference_serves(self, y: Tensor) -> bool:
+        """Whether the negative part can be found as what the output lacks of the positive part."""
+        bias_left_out = self.linear.bias is not None and not self.use_bias
+        return not bias_left_out and torch.finfo(y.dtype).bits >= 32
+
     def negative_part(self, y: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:
         """Sum of the negative contributions, and where there are none."""
         least = smallest(y.dtype)
-        bias_left_out = self.linear.bias is not None and not self.use_bias
-        if bias_left_out or torch.finfo(y.dtype).bits < 32:
+        if not self.difference_serves(y):
             negative = self.apply(positive=False)
             return negative, negative.detach() >= -least
         # The output is the sum of both parts, so that the difference saves a forward. Near zero it is rounding noise.
         noise = torch.mul(positive.detach(), -_ROUNDING * torch.finfo(y.dtype).eps).clamp_(max=-least)
         negative = y - positive
         return negative, negative.detach() >= noise
+
+    def pull_both(self, of_positive: Tensor, of_negative: Tensor) -> Tensor:
+        """What each input gets from both parts."""
+        return self.pull(of_positive, positive=True).add_(self.pull(of_negative, positive=False))
 
     def pull(self, per_unit: Tensor, positive: bool) -> Tensor:
         """What each input gets for each unit of its value."""

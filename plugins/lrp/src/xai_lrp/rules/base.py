@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from xai_lrp.rules.linear import linear_of
+from xaicore.propagation import ALWAYS, Coefficient
 
 if TYPE_CHECKING:
+    from xaicore.graph import Layer
     from xaicore.propagation import State
 
 
@@ -26,9 +28,11 @@ class LinearRule:
         """Which values of the layer the rule reads: "xs", "ys". The tape does not hold the others."""
         return frozenset({"xs", "ys"})
 
-    def __call__(
-        self, xs: Sequence[Tensor], ys: Sequence[Tensor], rs: Sequence[Tensor | None], state: State
-    ) -> list[Tensor | None]:
+    def hands_on(self, layer: Layer) -> str | None:
+        """Rules that share something else than ``x_i`` times a coefficient hand on relevance as it is."""
+        return None
+
+    def __call__(self, xs: Sequence[Tensor], ys: Sequence[Tensor], rs: Sequence[Any], state: State) -> list[Any]:
         linear_of(state)  # refuses other layers
         (r,) = rs
         return [None if r is None else self.share(xs[0], ys[0], r, state)]
@@ -36,3 +40,30 @@ class LinearRule:
     def share(self, x: Tensor, y: Tensor, r: Tensor, state: State) -> Tensor:
         """Relevance of the input ``x``, from the relevance ``r`` of the output ``y``."""
         raise TypeError(f"{type(self).__name__} is a rule without a `share` method: implement it.")
+
+
+class ProportionalRule(LinearRule):
+    """A rule whose shares are ``x_i`` times a coefficient, ``R_i = x_i sum_j w'_ij R_j / z_j``.
+
+    Where a walk asks for it, coefficients are handed on without multiplying them with the input. A subclass implements
+    `share` and `coefficients`, and has a parameter ``bias``.
+    """
+
+    bias: str
+
+    def hands_on(self, layer: Layer) -> str | None:
+        """Coefficients, unless something else is added to the shares."""
+        return None if self.bias == "distribute" else ALWAYS
+
+    def __call__(self, xs: Sequence[Tensor], ys: Sequence[Tensor], rs: Sequence[Any], state: State) -> list[Any]:
+        (r,) = rs
+        if r is None or not state.factored or self.hands_on(state.layer) is None:
+            return super().__call__(xs, ys, rs, state)
+        return [Coefficient(self.coefficients(xs[0], ys[0], r, state))]
+
+    def coefficients(self, x: Tensor, y: Tensor, r: Tensor | Coefficient, state: State) -> Tensor:
+        """What each unit of the input ``x`` is worth, from the relevance ``r`` of the output ``y``.
+
+        Where ``r`` is a clipped coefficient, ``y`` is clipped too: never negative.
+        """
+        raise TypeError(f"{type(self).__name__} is a rule without a `coefficients` method: implement it.")

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
-from xai_lrp.rules.base import LinearRule
+from xai_lrp.rules.base import ProportionalRule
 from xai_lrp.rules.bias import Portion, check_mode, settle
 from xai_lrp.rules.linear import linear_of
-from xai_lrp.rules.ratio import stabilized_ratio, weigh
-from xaicore.errors import ParameterError
+from xai_lrp.rules.numbers import check_number
+from xai_lrp.rules.ratio import damped, stabilized_ratio, value_share, weigh
+from xaicore.propagation import Coefficient
 
 if TYPE_CHECKING:
+    from xaicore.graph import Layer
     from xaicore.propagation import State
 
 
 @dataclass(frozen=True)
-class Epsilon(LinearRule):
+class Epsilon(ProportionalRule):
     """LRP-epsilon: ``R_i = sum_j x_i w_ij / (z_j + epsilon sign(z_j)) R_j``, with sign(0) = +1.
 
     Bach et al. 2015, eq. 58. Costs one transposed map: the denominator is the layer's own output.
@@ -41,23 +45,32 @@ class Epsilon(LinearRule):
     def __post_init__(self) -> None:
         check_mode(self.bias)
         for name in ("epsilon", "epsilon_relative"):
-            if not getattr(self, name) >= 0:
-                raise ParameterError(f"{name}={getattr(self, name)!r} must be zero or positive: it is added to |z|.")
+            check_number(name, getattr(self, name), ": it is added to |z|")
 
     def share(self, x: Tensor, y: Tensor, r: Tensor, state: State) -> Tensor:
         """See `LinearRule.share`."""
         return proportional_share(x, y, r, state, self.stabilizer(y), self.bias)
 
+    def hands_on(self, layer: Layer) -> str | None:
+        """See `ProportionalRule.hands_on`; the scale of the outputs is that of all of them, the negative too."""
+        return None if self.epsilon_relative != 0 else super().hands_on(layer)
+
+    def coefficients(self, x: Tensor, y: Tensor, r: Tensor | Coefficient, state: State) -> Tensor:
+        """See `ProportionalRule.coefficients`."""
+        return proportional_coefficients(x, y, r, state, self.epsilon, self.bias)
+
     def stabilizer(self, y: Tensor) -> float | Tensor:
         """Epsilon, one value a sample where it is relative."""
         if self.epsilon_relative == 0:
             return self.epsilon
-        scale = y.detach().flatten(1).square().mean(1).sqrt()
-        return self.epsilon + self.epsilon_relative * scale.view(-1, *[1] * (y.dim() - 1))
+        outputs = y.flatten(1)
+        wide = torch.promote_types(y.dtype, torch.float32)  # squares of half precision overflow
+        scale: Tensor = torch.linalg.vector_norm(outputs, dim=1, dtype=wide) / math.sqrt(outputs.shape[1])
+        return self.epsilon + self.epsilon_relative * scale.to(y.dtype).view(-1, *[1] * (y.dim() - 1))
 
 
 @dataclass(frozen=True)
-class Zero(LinearRule):
+class Zero(ProportionalRule):
     """LRP-0: ``R_i = sum_j x_i w_ij / z_j R_j``; a unit with ``z_j = 0`` passes nothing.
 
     Bach et al. 2015, eq. 56. Without biases and with ReLU activations it equals input times gradient.
@@ -77,6 +90,10 @@ class Zero(LinearRule):
         """See `LinearRule.share`."""
         return proportional_share(x, y, r, state, 0.0, self.bias)
 
+    def coefficients(self, x: Tensor, y: Tensor, r: Tensor | Coefficient, state: State) -> Tensor:
+        """See `ProportionalRule.coefficients`."""
+        return proportional_coefficients(x, y, r, state, 0.0, self.bias)
+
 
 def proportional_share(x: Tensor, y: Tensor, r: Tensor, state: State, epsilon: float | Tensor, mode: str) -> Tensor:
     """Share ``r`` in proportion to the contributions ``x_i w_ij``."""
@@ -86,3 +103,13 @@ def proportional_share(x: Tensor, y: Tensor, r: Tensor, state: State, epsilon: f
     per_unit = stabilized_ratio(r, z, epsilon)
     inputs = weigh(x, linear.pull(per_unit))
     return settle(inputs, x, state, mode, Portion(r, per_unit, z, None if without_bias else linear.bias))
+
+
+def proportional_coefficients(
+    x: Tensor, y: Tensor, r: Tensor | Coefficient, state: State, epsilon: float, mode: str
+) -> Tensor:
+    """What each unit of the input is worth when ``r`` is shared in proportion to the contributions."""
+    linear = linear_of(state)
+    if mode == "ignore" and linear.bias is not None:
+        return linear.pull(value_share(r, y, linear.apply(x), epsilon))
+    return linear.pull(damped(r, y, epsilon))

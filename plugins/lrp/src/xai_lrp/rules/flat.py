@@ -39,7 +39,7 @@ class Flat(LinearRule):
 class WSquare(LinearRule):
     """LRP-w-square: ``R_i = sum_j w_ij^2 / sum_i' w_i'j^2 R_j``. The bias has no part.
 
-    Montavon et al. 2017, eq. 12. The denominators depend on the shapes alone and are computed once.
+    Montavon et al. 2017. The denominators depend on the shapes alone and are computed once.
     """
 
     @property

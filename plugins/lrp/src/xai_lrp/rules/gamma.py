@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from xai_lrp.rules.base import LinearRule
+from xai_lrp.rules.base import ProportionalRule
 from xai_lrp.rules.bias import Portion, check_mode, settle
 from xai_lrp.rules.linear import linear_of
-from xai_lrp.rules.ratio import stabilized_ratio, weigh
-from xaicore.errors import ParameterError
+from xai_lrp.rules.numbers import check_number
+from xai_lrp.rules.ratio import share_of_part, stabilized_ratio, value_share, weigh
+from xaicore.propagation import Coefficient
 
 if TYPE_CHECKING:
     from xaicore.propagation import State
 
 
 @dataclass(frozen=True)
-class Gamma(LinearRule):
+class Gamma(ProportionalRule):
     """LRP-gamma: shares by ``z_ij + gamma max(z_ij, 0)``, where ``z_ij = x_i w_ij``.
 
     Montavon et al. 2019, section 10.2; for inputs that are never negative this is their
@@ -44,32 +45,63 @@ class Gamma(LinearRule):
     def __post_init__(self) -> None:
         check_mode(self.bias)
         for name in ("gamma", "epsilon"):
-            if not getattr(self, name) >= 0:
-                raise ParameterError(f"{name}={getattr(self, name)!r} must be zero or positive.")
+            check_number(name, getattr(self, name), " (for an infinite gamma, use z-plus)" if name == "gamma" else "")
 
     @property
     def needs(self) -> Collection[str]:
-        """See `LinearRule.needs`."""
+        """See `ProportionalRule.needs`."""
         return frozenset({"xs"})
 
+    def coefficients(self, x: Tensor, y: Tensor, r: Tensor | Coefficient, state: State) -> Tensor:
+        """See `ProportionalRule.coefficients`."""
+        bias = self._bias(state)
+        if not state.nonnegative[0]:
+            per_unit = value_share(r, y, self._of_either_sign(x, bias, state), self.epsilon)
+            return self._pull_either_sign(x, per_unit, state)
+        linear, favoured = linear_of(state), self._favoured(state)
+        if isinstance(r, Coefficient) and r.clipped and self.bias == "absorb":
+            # Where the output is positive, so is the denominator, which is no smaller; elsewhere nothing is shared.
+            per_unit = share_of_part(r, y, linear.apply(x, favoured, bias).add_(self.epsilon))
+        else:
+            per_unit = value_share(r, y, linear.apply(x, favoured, bias), self.epsilon)
+        return linear.pull(per_unit, favoured)
+
     def share(self, x: Tensor, y: Tensor, r: Tensor, state: State) -> Tensor:
-        """See `LinearRule.share`."""
-        linear, gamma = linear_of(state), self.gamma
-        bias = None if linear.bias is None or self.bias == "ignore" else linear.bias + gamma * linear.bias.clamp(min=0)
-        favoured = state.cached(
-            ("gamma", gamma), lambda: torch.add(linear.weight, linear.weight.clamp(min=0), alpha=gamma)
-        )
+        """See `ProportionalRule.share`."""
+        linear, bias = linear_of(state), self._bias(state)
         if state.nonnegative[0]:
+            favoured = self._favoured(state)
             z = linear.apply(x, favoured, bias)
             per_unit = stabilized_ratio(r, z, self.epsilon)
             inputs = weigh(x, linear.pull(per_unit, favoured))
         else:
-            # A negative input times a negative weight is a positive contribution.
-            opposed = state.cached(
-                ("gamma of negative inputs", gamma),
-                lambda: torch.add(linear.weight, linear.weight.clamp(max=0), alpha=gamma),
-            )
-            z = linear.apply(x.clamp(min=0), favoured, bias) + linear.apply(x.clamp(max=0), opposed)
+            z = self._of_either_sign(x, bias, state)
             per_unit = stabilized_ratio(r, z, self.epsilon)
-            inputs = weigh(x, torch.where(x > 0, linear.pull(per_unit, favoured), linear.pull(per_unit, opposed)))
+            inputs = weigh(x, self._pull_either_sign(x, per_unit, state))
         return settle(inputs, x, state, self.bias, Portion(r, per_unit, z, bias))
+
+    def _bias(self, state: State) -> Tensor | None:
+        bias = linear_of(state).bias
+        return None if bias is None or self.bias == "ignore" else bias + self.gamma * bias.clamp(min=0)
+
+    def _favoured(self, state: State) -> Tensor:
+        weight, gamma = linear_of(state).weight, self.gamma
+        return state.cached(("gamma", gamma), lambda: torch.add(weight, weight.clamp(min=0), alpha=gamma))
+
+    def _opposed(self, state: State) -> Tensor:
+        """A negative input times a negative weight is a positive contribution."""
+        weight, gamma = linear_of(state).weight, self.gamma
+        return state.cached(
+            ("gamma of negative inputs", gamma), lambda: torch.add(weight, weight.clamp(max=0), alpha=gamma)
+        )
+
+    def _of_either_sign(self, x: Tensor, bias: Tensor | None, state: State) -> Tensor:
+        linear = linear_of(state)
+        z = linear.apply(x.clamp(min=0), self._favoured(state), bias)
+        return z + linear.apply(x.clamp(max=0), self._opposed(state))
+
+    def _pull_either_sign(self, x: Tensor, per_unit: Tensor, state: State) -> Tensor:
+        linear = linear_of(state)
+        return torch.where(
+            x > 0, linear.pull(per_unit, self._favoured(state)), linear.pull(per_unit, self._opposed(state))
+        )

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from xaicore.propagation import Coefficient
+
 
 def smallest(dtype: torch.dtype) -> float:
     """The smallest denominator that is divided by: 1e-19 in float32 and bfloat16, 0.001 in float16.
@@ -59,6 +61,41 @@ def ratio_to_part(r: Tensor, part: Tensor, scratch: bool) -> Tensor:
         return _divide(r, part.clamp_(min=least) if scratch else part.clamp(min=least))
     # The derivative, unlike the value, does depend on the ratio at zero.
     return _divide(r, part.clamp(min=least).masked_fill(part.detach() == 0, math.inf))
+
+
+def damped(r: Tensor | Coefficient, y: Tensor, epsilon: float | Tensor, *, nonnegative: bool = False) -> Tensor:
+    """``r / (y + epsilon sign(y))``, where relevance ``r`` stands at ``y`` itself.
+
+    Of a coefficient ``c`` that is ``c y / (y + epsilon sign(y)) = c / (1 + epsilon / |y|)``: nothing small is divided
+    by, and nothing is multiplied out. ``nonnegative``: ``y`` is known to be so.
+    """
+    if not isinstance(r, Coefficient):
+        return stabilized_ratio(r, y, epsilon)
+    if not isinstance(epsilon, Tensor):
+        if epsilon == 0:
+            return r.of_nonzero(y, nonnegative)
+        epsilon = torch.full((), max(epsilon, smallest(y.dtype)), dtype=y.dtype, device=y.device)
+    if r.clipped:
+        damping = torch.div(epsilon, y)
+    else:
+        damping = y.abs()
+        torch.div(epsilon, damping, out=damping)
+    return torch.div(r.tensor, damping.add_(1), out=damping)
+
+
+def value_share(r: Tensor | Coefficient, y: Tensor, z: Tensor, epsilon: float | Tensor) -> Tensor:
+    """``r / (z + epsilon sign(z))``, where relevance ``r`` stands at another quantity ``y``; may write over ``z``."""
+    if not isinstance(r, Coefficient):
+        return stabilized_ratio(r, z, epsilon)
+    return stabilized_ratio(y, z, epsilon).mul_(r.tensor)
+
+
+def share_of_part(r: Tensor | Coefficient, y: Tensor, part: Tensor) -> Tensor:
+    """``r / part`` for a denominator without negative entries, zero where it is zero; writes over ``part``."""
+    part = torch.threshold_(part, smallest(part.dtype), math.inf)
+    if not isinstance(r, Coefficient):
+        return torch.div(r, part, out=part)
+    return torch.div(y, part, out=part).mul_(r.tensor)
 
 
 def weigh(x: Tensor, pulled: Tensor) -> Tensor:

@@ -7,9 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xai_lrp.rules.epsilon import Epsilon
+from xai_lrp.structure.attention import attention, matmul, matmul_half
+from xai_lrp.structure.local_response import local_taylor
 from xai_lrp.structure.moving import route
+from xai_lrp.structure.norm import NormRule, identity
+from xai_lrp.structure.pooling import by_activation, by_power
+from xai_lrp.structure.products import product, product_half, product_proportional
+from xai_lrp.structure.scale_shift import scale_then_shift
 from xaicore.errors import ParameterError, nearest
-from xaicore.graph import Condition, Kind, kind
+from xaicore.graph import Condition, Kind, kind, op
 
 Entry = tuple[Condition, Callable[..., Any]]
 
@@ -22,9 +28,26 @@ class Treatments:
     choices: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
 
+_maximum = Condition(lambda layer, graph: layer.op_name == "max" and len(layer.inputs) == 1, "max over dimensions")
+_local_response_norm = op("local_response_norm")
+
 TREATMENTS: dict[str, Treatments] = {
-    "max_pool": Treatments(kind(Kind.MAX_POOL), {"winner": route}),
-    "batch_norm": Treatments(kind(Kind.BATCH_NORM), {"folded": Epsilon()}),
+    "max_pool": Treatments(kind(Kind.MAX_POOL) | _maximum, {"winner": route, "proportional": by_activation}),
+    "lp_pool": Treatments(kind(Kind.LP_POOL), {"proportional": by_power}),
+    "product": Treatments(
+        kind(Kind.PRODUCT), {"signal": product, "proportional": product_proportional, "half": product_half}
+    ),
+    "matmul": Treatments(kind(Kind.MATMUL), {"signal": matmul, "half": matmul_half}),
+    "attention": Treatments(kind(Kind.ATTENTION), {"signal": attention}),
+    # The name of the choice is also that of the form which the graph is brought to.
+    "batch_norm": Treatments(
+        kind(Kind.BATCH_NORM) | op("scale", "shift"), {"folded": Epsilon(), "one": Epsilon(), "two": scale_then_shift}
+    ),
+    "norm": Treatments(
+        kind(Kind.NORM) & ~_local_response_norm,
+        {"constant": NormRule(), "centred": NormRule(centred=True), "identity": identity},
+    ),
+    "local_response_norm": Treatments(_local_response_norm, {"ignore": identity, "taylor": local_taylor}),
 }
 """By the name under which a user chooses."""
 
