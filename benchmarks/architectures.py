@@ -61,12 +61,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 BATCH = 4  # of the timing; the ledger is opened for zoo.BATCH images
 REPEATS = 3
-WEIGHTS_HELD = 4  # the model's own, those with batch norm folded in, and the positive and the negative ones of a rule
+FORMS = 4  # of the weights in memory: the model's own, with batch norm folded in, a rule's positive, its negative ones
+FORMS_OF = {"vit": 2}  # no batch norm, and linear layers that the composite gives to epsilon
 
 
-def entry_of(name: str) -> zoo.Entry:
-    """Return a model of torchvision as an entry of the zoo: seeded weights, and images to go with it."""
-    size = SIZES.get(name, SIZE)
+def entry_of(name: str, size: int = 0) -> zoo.Entry:
+    """Return a model of torchvision as an entry of the zoo: seeded weights, and images of `size` (0: a small one)."""
+    size = size or SIZES.get(name, SIZE)
     options = dict(OPTIONS.get(family_of(name), {}))
     if name.startswith("vit"):
         options["image_size"] = size
@@ -78,14 +79,14 @@ def family_of(name: str) -> str:
     return max((family for family in FAMILIES if name.startswith(family)), key=len, default=name)
 
 
-def measure(name: str, memory: float) -> Row | Refusal:
+def measure(name: str, memory: float, timed_size: int = 0) -> Row | Refusal:
     """Measure one model, unless its weights need more than `memory` GiB."""
-    needed = WEIGHTS_HELD * 8 * published_parameters(name) / 2**30
+    forms = FORMS_OF.get(family_of(name), FORMS)
+    needed = forms * 8 * published_parameters(name) / 2**30
     if needed > memory:
-        return Refusal(name, f"not run: its weights in float64, in {WEIGHTS_HELD} forms, take {needed:.0f} GiB")
-    entry = entry_of(name)
+        return Refusal(name, f"not run: its weights in float64, in {forms} forms, take {needed:.0f} GiB")
     try:
-        return measured(entry)
+        return measured(entry_of(name), entry_of(name, timed_size))
     except XaicoreError as error:
         return Refusal(name, f"{type(error).__name__}: {str(error).splitlines()[0]}")
 
@@ -95,7 +96,7 @@ def published_parameters(name: str) -> int:
     return int(zoo.import_torchvision().models.get_model_weights(name).DEFAULT.meta["num_params"])
 
 
-def measured(entry: zoo.Entry) -> Row:
+def measured(entry: zoo.Entry, timed: zoo.Entry) -> Row:
     model, images = entry.build(torch.float64), entry.inputs(torch.float64)
     matching = xaicore.create_analyzer("lrp.epsilon_plus", model).match(images, strict=False)
     zero = ledger_of("lrp.zero", model, images)
@@ -106,7 +107,7 @@ def measured(entry: zoo.Entry) -> Row:
     del model, matching
     gc.collect()
     coverage = 1 - missing / layers
-    gradients = time_in_gradients(entry)
+    gradients = time_in_gradients(timed)
     return Row(entry.name, entry.size, parameters, layers, coverage, zero, epsilon_plus, epsilon, gradients)
 
 
@@ -143,7 +144,7 @@ def time_in_gradients(entry: zoo.Entry) -> float:
     return statistics.median(relevances) / statistics.median(gradients)
 
 
-def about(command: str) -> str:
+def about(command: str, timed_size: int) -> str:
     """Write what the page says before the table."""
     threads = torch.get_num_threads()
     return ABOUT.format(
@@ -153,7 +154,7 @@ def about(command: str) -> str:
         torchvision=zoo.import_torchvision().__version__,
         threads=f"{threads} thread{'s' * (threads > 1)}",
         images=zoo.BATCH,
-        timed_images=BATCH,
+        timed=f"{BATCH} images of {timed_size} x {timed_size}" if timed_size else f"{BATCH} images of the size listed",
         repeats=REPEATS,
     )
 
@@ -177,20 +178,21 @@ def main() -> None:
     which.add_argument("--families", nargs="*", choices=FAMILIES, help="the smallest model of each; default: of all")
     which.add_argument("--all", action="store_true", help="every classification model")
     parser.add_argument("--memory", type=float, default=12, metavar="GIB", help="leave out models that need more")
+    parser.add_argument("--timed-size", type=int, default=0, help="of the images for the time; default: as the ledger")
     parser.add_argument("--output", type=Path, help="the page to write; default: print it")
     options = parser.parse_args()
     command = " ".join(["python", "benchmarks/architectures.py", *sys.argv[1:]])
     results: list[Row | Refusal] = []
     for number, name in enumerate(names := chosen(options), start=1):
         start = time.perf_counter()
-        results.append(measure(name, options.memory))
+        results.append(measure(name, options.memory, options.timed_size))
         gc.collect()
         shown = line_of(results[-1]) if isinstance(results[-1], Row) else f"{name}: {results[-1].reason}"
         print(f"{number}/{len(names)} {shown} {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
         if options.output:  # after each model, so that an interrupted run leaves what it has
-            options.output.write_text(page(results, about(command)), encoding="utf-8")
+            options.output.write_text(page(results, about(command, options.timed_size)), encoding="utf-8")
     if not options.output:
-        print(page(results, about(command)), end="")
+        print(page(results, about(command, options.timed_size)), end="")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from xaicore.analyzers.targets import Target
 from xaicore.graph import Graph, Layer, Ref
+from xaicore.graph.autocast import autocast_state
 from xaicore.graph.constants import Constants
 from xaicore.propagation import Ledger, Matching, Notes, Tape, walk
 from xaicore.propagation.overwriting import relus_in_place
@@ -95,8 +96,7 @@ class Passes:
     def _is_wide(self) -> bool:
         """Whether all numbers have 32 bits or more: in fewer, rules choose their types themselves."""
         types = {info.dtype for layer in self.graph.layers for info in layer.outputs if info.differentiable}
-        autocast = any(map(torch.is_autocast_enabled, ("cpu", "cuda")))
-        return not autocast and all(dtype.itemsize >= 4 for dtype in types)
+        return not autocast_state() and all(dtype.itemsize >= 4 for dtype in types)
 
     def _needs(self, layer: Layer) -> set[str]:
         needed = {value for plan in self.plans for value in plan.matching.needs(layer)}

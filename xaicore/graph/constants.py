@@ -30,6 +30,7 @@ class Constants:
         self._values: dict[Hashable, tuple[Stamp, Any]] = {}
         self._stamps: dict[Layer, Hashable] = {}
         self._leaves: dict[Layer, tuple[Layer, ...]] = {}
+        self._symbols: dict[Layer, tuple[Any, ...]] = {}
         self._lock = threading.RLock()
 
     def value(self, ref: Ref, sizes: Mapping[Any, int]) -> torch.Tensor:
@@ -37,7 +38,9 @@ class Constants:
         layer = ref.layer
         if layer.tensor is not None:
             return layer.tensor if self.differentiable else layer.tensor.detach()
-        used = tuple(sorted((str(s), sizes[s]) for value in _sizes_in(layer) for s in value.symbols))
+        if layer not in self._symbols:
+            self._symbols[layer] = tuple(dict.fromkeys(s for value in _sizes_in(layer) for s in value.symbols))
+        used = tuple(sorted((str(symbol), sizes[symbol]) for symbol in self._symbols[layer]))
         outputs = self.derived(
             (layer, used), [layer], lambda: layer.call(lambda argument: self.value(argument, sizes), sizes)
         )

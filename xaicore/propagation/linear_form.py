@@ -33,6 +33,20 @@ class LinearForm(ABC):
         """Whether the input is one sample alone, without a dimension for the batch."""
         return False
 
+    @property
+    def joins(self) -> bool:
+        """Whether `pull` with two weights, stacked along the outputs, is one map and faster than two."""
+        return False
+
+    @property
+    def widens(self) -> bool:
+        """Whether the layer can be `widened`."""
+        return False
+
+    def widened(self, x: Tensor, weight: Tensor) -> LinearForm:
+        """The same map of more channels than the layer's input has; without its bias."""
+        raise NotImplementedError(f"{type(self).__name__} maps no more channels than it has: ask `widens` first")
+
     def ones(self) -> Tensor:
         """A batch of one sample, or the one sample, that is one everywhere."""
         shape = self.x.shape if self.unbatched else (1, *self.x.shape[1:])
@@ -95,6 +109,21 @@ class ConvolutionForm(LinearForm):
     def unbatched(self) -> bool:
         """See `LinearForm.unbatched`."""
         return self.x.ndim == self.weight.ndim - 1
+
+    @property
+    def widens(self) -> bool:
+        """See `LinearForm.widens`."""
+        *_, transposed, _, groups = self._options
+        return groups == 1 and not transposed and not self.unbatched
+
+    def widened(self, x: Tensor, weight: Tensor) -> ConvolutionForm:
+        """See `LinearForm.widened`."""
+        return ConvolutionForm(x, weight, None, self._options)
+
+    @property
+    def joins(self) -> bool:
+        """See `LinearForm.joins`: pointwise convolutions are matrix products, which gain by size."""
+        return self.widens and set(self.weight.shape[2:]) == {1}
 
     def apply(self, x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
         """See `LinearForm.apply`."""

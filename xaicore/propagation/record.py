@@ -35,8 +35,8 @@ class Record:
     def of(cls, xs: Sequence[Tensor], ys: Sequence[Any], active: Sequence[bool], needed: Collection[str]) -> Record:
         """The record of a layer that was just run; ``needed``: "xs" and "ys" where their values will be read."""
         return cls(
-            tuple(xs if "xs" in needed else map(_without_data, xs)),
-            tuple(ys if "ys" in needed else map(_without_data, ys)),
+            tuple(xs if "xs" in needed else map(without_data, xs)),
+            tuple(ys if "ys" in needed else map(without_data, ys)),
             tuple(active),
             tuple(get_gradient_edge(x) if is_active else None for x, is_active in zip(xs, active, strict=True)),
             tuple(get_gradient_edge(y) if isinstance(y, Tensor) and y.requires_grad else None for y in ys),
@@ -61,21 +61,6 @@ class Record:
         return [next(found) if start is not None else None for start in self.starts]
 
 
-@dataclass
-class ReluRecord(Record):
-    """The record of a ReLU that wrote over its input: its result is all that the derivative needs."""
-
-    @classmethod
-    def of_result(cls, value: Tensor) -> ReluRecord:
-        """The record of a ReLU with this result."""
-        return cls((_without_data(value),), (value,), (True,), (None,), (None,))
-
-    def vjp(self, rs: Sequence[Tensor | None], *, create_graph: bool) -> list[Tensor | None]:
-        """See `Record.vjp`."""
-        (r,) = rs
-        return [None if r is None else torch.ops.aten.threshold_backward.default(r, self.ys[0], 0)]
-
-
 def fresh_start(x: Tensor) -> Tensor:
     """The same values under a name from which a new autograd record starts; the record itself does not hold them."""
     anchor = torch.empty((), dtype=x.dtype, device=x.device, requires_grad=True)
@@ -95,5 +80,6 @@ class _Start(torch.autograd.Function):
         return None, None  # never asked for: records are read at the edge that enters this node
 
 
-def _without_data(value: Any) -> Any:
+def without_data(value: Any) -> Any:
+    """A stand-in of the same shape and type that holds no memory."""
     return torch.empty_like(value, device="meta", requires_grad=False) if isinstance(value, Tensor) else value

@@ -11,8 +11,10 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from xaicore.graph import Graph, Kind, Layer, Ref
+from xaicore.graph.autocast import autocast_state
 from xaicore.graph.constants import Constants
-from xaicore.propagation.record import BOTH, Record, ReluRecord, fresh_start
+from xaicore.propagation.direct import DirectRecord, pullback_of, relu_in_place
+from xaicore.propagation.record import BOTH, Record, fresh_start, without_data
 
 
 class Tape:
@@ -59,6 +61,8 @@ class Tape:
         self.starts = tuple(starts)
         self._needs = needs
         self._in_place = in_place
+        # Under autocast a layer casts its weights itself, which only autograd knows.
+        self._direct = not create_graph and not autocast_state()
         self.records: dict[Layer, Record] = {}
         self._values: dict[Ref, Tensor] = {}
         self.constants.refresh()
@@ -99,6 +103,8 @@ class Tape:
         """Run a layer on its own record; ``alive`` are the layers whose outputs lead back to a start."""
         active = tuple(ref.layer in alive and ref.info.differentiable for ref in layer.inputs)
         values = [self.value(ref) for ref in layer.inputs]
+        if self._direct and self._run_directly(layer, values, active):
+            return
         local = tuple(self._local(value, is_active) for value, is_active in zip(values, active, strict=True))
         remaining = iter(local)
 
@@ -112,12 +118,28 @@ class Tape:
         self.records[layer] = Record.of(local, ys, active, BOTH if self.create_graph else self._needs(layer))
         self._keep(layer, ys if self.create_graph else tuple(_detached(y) for y in ys))
 
+    def _run_directly(self, layer: Layer, xs: Sequence[Tensor], active: Sequence[bool]) -> bool:
+        """Run a layer whose derivative is known without autograd; False: it is not."""
+        pullback = pullback_of(layer, xs, lambda name: self._parameter(layer, name))
+        if pullback is None:
+            return False
+        with torch.no_grad():
+            (y,) = layer.call(self.value, self.sizes)
+        needed = self._needs(layer)
+        # A pullback holds what it reads; the record holds what the mapping reads.
+        kept = xs if "xs" in needed else [without_data(x) for x in xs]
+        self.records[layer] = DirectRecord.by(pullback(y), kept, y if "ys" in needed else without_data(y), active)
+        self._keep(layer, (y,))
+        return True
+
+    def _parameter(self, layer: Layer, name: str) -> Tensor | None:
+        ref = layer.parameters.get(name)
+        return None if ref is None else self.value(ref)
+
     def _run_relu_in_place(self, layer: Layer) -> None:
         """Write over the input, which nothing else reads; memory that was just written is still at hand."""
         (ref,) = layer.inputs
-        with torch.no_grad():
-            value = torch.relu_(self.value(ref).detach())
-        self.records[layer] = ReluRecord.of_result(value)
+        value, self.records[layer] = relu_in_place(self.value(ref))
         if ref.layer in self.records:
             self.records[ref.layer].overwritten = True
         self._keep(layer, (value,))

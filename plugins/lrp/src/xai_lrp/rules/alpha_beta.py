@@ -14,6 +14,7 @@ from xai_lrp.rules.base import ProportionalRule
 from xai_lrp.rules.bias import Portion, check_mode, settle
 from xai_lrp.rules.linear import linear_of
 from xai_lrp.rules.numbers import check_number
+from xai_lrp.rules.paired import Paired
 from xai_lrp.rules.ratio import masked_ratio, ratio_to_part, share_of_part, smallest, untracked, weigh
 from xaicore.errors import ParameterError
 from xaicore.propagation import Coefficient
@@ -132,27 +133,28 @@ def signed_coefficients(
     if beta == 0:
         return parts.pull(share_of_part(r, y, positive), positive=True)
     if parts.difference_serves(y) and isinstance(r, Coefficient):
-        of_positive, of_negative = _shares_of_both(r, y, positive)
-    else:
-        negative, none_negative = parts.negative_part(y, positive)
-        relevance = r.times(y) if isinstance(r, Coefficient) else r
-        of_negative = masked_ratio(relevance, negative, none_negative)
-        of_positive = share_of_part(relevance, y, positive)
-    return parts.pull_both(of_positive.mul_(alpha), of_negative.mul_(-beta))
+        both = parts.room_for_both(y)
+        shares = _shares_of_both(r, y, positive, both)
+        return parts.pull_both(*shares, alpha, beta) if both is None else parts.pull_joined(both, alpha, beta)
+    negative, none_negative = parts.negative_part(y, positive)
+    relevance = r.times(y) if isinstance(r, Coefficient) else r
+    of_negative = masked_ratio(relevance, negative, none_negative).neg_()
+    return parts.pull_both(share_of_part(relevance, y, positive), of_negative, alpha, beta)
 
 
-def _shares_of_both(r: Coefficient, y: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:
-    """``c y / z+`` and ``c y / z-`` from ``q = y / z+`` alone: since ``z- = y - z+``, the second is ``c q / (q - 1)``.
+def _shares_of_both(r: Coefficient, y: Tensor, positive: Tensor, both: Tensor | None) -> tuple[Tensor, Tensor]:
+    """``c y / z+`` and ``c y / -z-`` from ``q = y / z+`` alone: since ``z- = y - z+``, the second is ``c q / (1 - q)``.
 
-    The first is written over ``positive``.
+    They are written to ``both``, one after the other along the channels, or over ``positive``.
     """
     quotient = torch.div(y, positive.clamp_(min=smallest(y.dtype)), out=positive)
     # What is missing from one is the negative part, in units of the positive one; below rounding there is none.
     missing = torch.threshold_(1 - quotient, _ROUNDING * torch.finfo(y.dtype).eps, math.inf)
-    of_negative = torch.div(quotient, missing, out=missing).mul_(r.tensor).neg_()
+    of_negative = torch.div(quotient, missing, out=missing)
     if not r.clipped:
         torch.threshold_(quotient, _NONE_POSITIVE, 0.0)
-    return quotient.mul_(r.tensor), of_negative
+    first, second = (quotient, of_negative) if both is None else both.chunk(2, 1)
+    return torch.mul(quotient, r.tensor, out=first), torch.mul(of_negative, r.tensor, out=second)
 
 
 class _SignedParts:
@@ -164,6 +166,7 @@ class _SignedParts:
         self.linear = linear_of(state)
         self.one_sign = state.nonnegative[0]
         self.use_bias = use_bias
+        self._pairs: dict[bool, Paired] = {}
 
     def weight(self, positive: bool) -> Tensor:
         """The weights of one sign, zero elsewhere."""
@@ -183,8 +186,7 @@ class _SignedParts:
         bias = self.bias(positive)
         if self.one_sign:
             return self.linear.apply(self.x, self.weight(positive), bias)
-        above = self.linear.apply(self.x.clamp(min=0), self.weight(positive), bias)
-        return above + self.linear.apply(self.x.clamp(max=0), self.weight(not positive))
+        return self._by_sign(positive).apply(bias)
 
     def difference_serves(self, y: Tensor) -> bool:
         """Whether the negative part can be found as what the output lacks of the positive part."""
@@ -202,13 +204,40 @@ class _SignedParts:
         negative = y - positive
         return negative, negative.detach() >= noise
 
-    def pull_both(self, of_positive: Tensor, of_negative: Tensor) -> Tensor:
-        """What each input gets from both parts."""
-        return self.pull(of_positive, positive=True).add_(self.pull(of_negative, positive=False))
+    def room_for_both(self, y: Tensor) -> Tensor | None:
+        """Room for two tensors like ``y`` in one, where one map of both is faster than two."""
+        if not (self.one_sign and self.linear.joins):
+            return None
+        return y.new_empty(y.shape[0], 2 * y.shape[1], *y.shape[2:])
+
+    def pull_both(self, of_positive: Tensor, of_negative: Tensor, alpha: float, beta: float) -> Tensor:
+        """What each input gets: alpha times by the positive weights, and by the negative ones, which take it away."""
+        if not self.one_sign:
+            above = self.pull(of_positive, positive=True).mul_(alpha)
+            return above.add_(self.pull(of_negative, positive=False), alpha=beta)
+        weight = self.linear.weight
+        raised = self.state.cached(("positive weight", alpha), lambda: weight.clamp(min=0) * alpha)
+        lowered = self.state.cached(("negative weight", beta), lambda: weight.clamp(max=0) * beta)
+        return self.linear.pull(of_positive, raised).add_(self.linear.pull(of_negative, lowered))
+
+    def pull_joined(self, both: Tensor, alpha: float, beta: float) -> Tensor:
+        """The same for shares that lie one after the other along the channels."""
+        weight = self.linear.weight
+        stacked = self.state.cached(
+            ("both weights", alpha, beta),
+            lambda: torch.cat([weight.clamp(min=0) * alpha, weight.clamp(max=0) * beta]),
+        )
+        return self.linear.pull(both, stacked)
 
     def pull(self, per_unit: Tensor, positive: bool) -> Tensor:
         """What each input gets for each unit of its value."""
-        above = self.linear.pull(per_unit, self.weight(positive))
         if self.one_sign:
-            return above
-        return torch.where(self.x > 0, above, self.linear.pull(per_unit, self.weight(not positive)))
+            return self.linear.pull(per_unit, self.weight(positive))
+        return torch.where(self.x > 0, *self._by_sign(positive).pull(per_unit))
+
+    def _by_sign(self, positive: bool) -> Paired:
+        """Of inputs of either sign: the positive ones with weights of one sign, the negative ones with the others."""
+        if positive not in self._pairs:
+            weights = self.weight(positive), self.weight(not positive)
+            self._pairs[positive] = Paired.by_sign(self.x, weights, self.state, ("by sign", positive))
+        return self._pairs[positive]

@@ -13,6 +13,7 @@ from xai_lrp.rules.base import ProportionalRule
 from xai_lrp.rules.bias import Portion, check_mode, settle
 from xai_lrp.rules.linear import linear_of
 from xai_lrp.rules.numbers import check_number
+from xai_lrp.rules.paired import Paired
 from xai_lrp.rules.ratio import share_of_part, stabilized_ratio, value_share, weigh
 from xaicore.propagation import Coefficient
 
@@ -56,8 +57,9 @@ class Gamma(ProportionalRule):
         """See `ProportionalRule.coefficients`."""
         bias = self._bias(state)
         if not state.nonnegative[0]:
-            per_unit = value_share(r, y, self._of_either_sign(x, bias, state), self.epsilon)
-            return self._pull_either_sign(x, per_unit, state)
+            parts = self._parts(x, state)
+            per_unit = value_share(r, y, parts.apply(bias), self.epsilon)
+            return torch.where(x > 0, *parts.pull(per_unit))
         linear, favoured = linear_of(state), self._favoured(state)
         if isinstance(r, Coefficient) and r.clipped and self.bias == "absorb":
             # Where the output is positive, so is the denominator, which is no smaller; elsewhere nothing is shared.
@@ -75,9 +77,10 @@ class Gamma(ProportionalRule):
             per_unit = stabilized_ratio(r, z, self.epsilon)
             inputs = weigh(x, linear.pull(per_unit, favoured))
         else:
-            z = self._of_either_sign(x, bias, state)
+            parts = self._parts(x, state)
+            z = parts.apply(bias)
             per_unit = stabilized_ratio(r, z, self.epsilon)
-            inputs = weigh(x, self._pull_either_sign(x, per_unit, state))
+            inputs = weigh(x, torch.where(x > 0, *parts.pull(per_unit)))
         return settle(inputs, x, state, self.bias, Portion(r, per_unit, z, bias))
 
     def _bias(self, state: State) -> Tensor | None:
@@ -95,13 +98,5 @@ class Gamma(ProportionalRule):
             ("gamma of negative inputs", gamma), lambda: torch.add(weight, weight.clamp(max=0), alpha=gamma)
         )
 
-    def _of_either_sign(self, x: Tensor, bias: Tensor | None, state: State) -> Tensor:
-        linear = linear_of(state)
-        z = linear.apply(x.clamp(min=0), self._favoured(state), bias)
-        return z + linear.apply(x.clamp(max=0), self._opposed(state))
-
-    def _pull_either_sign(self, x: Tensor, per_unit: Tensor, state: State) -> Tensor:
-        linear = linear_of(state)
-        return torch.where(
-            x > 0, linear.pull(per_unit, self._favoured(state)), linear.pull(per_unit, self._opposed(state))
-        )
+    def _parts(self, x: Tensor, state: State) -> Paired:
+        return Paired.by_sign(x, (self._favoured(state), self._opposed(state)), state, ("gamma", self.gamma))

@@ -12,6 +12,7 @@ from xai_lrp.rules.base import LinearRule
 from xai_lrp.rules.bias import Portion, settle
 from xai_lrp.rules.gamma import Gamma
 from xai_lrp.rules.linear import linear_of
+from xai_lrp.rules.paired import Paired
 from xai_lrp.rules.ratio import stabilized_ratio, weigh
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class GeneralizedGamma(LinearRule):
         if state.nonnegative[0]:
             return linear.apply(x, positive, bias)
         negative = state.cached("negative weight", lambda: linear.weight.clamp(max=0))
-        return linear.apply(x.clamp(min=0), positive, bias) + linear.apply(x.clamp(max=0), negative)
+        return Paired.by_sign(x, (positive, negative), state, ("by sign", True)).apply(bias)
 
     def _pull(self, x: Tensor, per_unit: Tensor, above: Tensor, state: State) -> Tensor:
         """What each input gets for each unit of its value."""

@@ -14,6 +14,7 @@ from xai_lrp.rules.bias import Portion, settle
 from xai_lrp.rules.bounds import Bound, by_channel, checked, shaped, written
 from xai_lrp.rules.linear import linear_of
 from xai_lrp.rules.numbers import check_number
+from xai_lrp.rules.paired import Paired
 from xai_lrp.rules.ratio import stabilized_ratio
 from xaicore.errors import InputError, ParameterError
 
@@ -77,9 +78,11 @@ class ZBox(LinearRule):
         above = x - self._bound("low", x, state)
         below = x - self._bound("high", x, state)
         self._note_outside(x, above, below, state)
-        z = linear.apply(above, positive) + linear.apply(below, negative)
+        parts = Paired((above, below), (positive, negative), state, ("by sign", True))
+        z = parts.apply()
         per_unit = stabilized_ratio(r, z, self.epsilon)
-        inputs = above * linear.pull(per_unit, positive) + below * linear.pull(per_unit, negative)
+        to_above, to_below = parts.pull(per_unit)
+        inputs = above * to_above + below * to_below
         return settle(inputs, x, state, "ignore", Portion(r, per_unit, z, None))
 
     def _note_outside(self, x: Tensor, above: Tensor, below: Tensor, state: State) -> None:
