@@ -94,6 +94,7 @@ UNGATED: dict[str, Function] = {
     "a sigmoid with a convolution behind it": lambda h, s: h * F.conv2d(s.sigmoid(), SCALE.view(4, 1, 1, 1), groups=4),
     "tanh": lambda h, s: h * s.tanh(),
     "relu6": lambda h, s: h * F.relu6(s),
+    "relu6 of what has biases": lambda h, s: h * F.relu6(s + SCALE.view(-1, 1, 1)),
     "relu": lambda h, s: h * s.relu(),
     "shifted and rectified": lambda h, s: h * (s + 3).relu(),
     "silu": lambda h, s: h * F.silu(s),
@@ -133,6 +134,21 @@ def test_the_graph_computes_the_same(graph: Graph, model: nn.Module) -> None:
 def test_gates_are_known_in_the_folded_graph_and_in_a_copy(graph: Graph) -> None:
     assert product_at(graph.folded, "squeeze-excite").gates == (0,)
     assert product_at(graph.copy(), "squeeze-excite").gates == (0,)
+
+
+@pytest.mark.parametrize("form", ["plain", "folded", "one", "two"])
+def test_a_clipped_batch_norm_is_a_signal_in_every_form_of_the_graph(form: str) -> None:
+    class Excited(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(2, 4, 1), nn.BatchNorm2d(4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = F.relu6(self.norm(self.conv(x)))
+            return h * h.mean((2, 3), keepdim=True).sigmoid()
+
+    graph = xaicore.trace(shaken(Excited()), noise(2, 2, 5, 5)).form(form)
+    assert product_at(graph, next(iter(graph.outputs))).gates == (1,)
 
 
 def test_queries_keys_and_masks_are_the_gates_of_attention_and_values_the_signal() -> None:

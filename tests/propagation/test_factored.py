@@ -163,3 +163,19 @@ def test_a_rule_of_ones_own_gets_relevance_itself(model: nn.Module, images: Tens
     plain, with_books = analyzer.analyze(images), analyzer.analyze(images, ledger=True)
     assert set(seen) == {Tensor}
     torch.testing.assert_close(plain.relevance, with_books.relevance, rtol=1e-10, atol=1e-12)
+
+
+def test_a_subclass_of_a_rule_that_shares_in_its_own_way_is_obeyed(model: nn.Module, images: Tensor) -> None:
+    from xai_lrp import Epsilon
+
+    from xaicore.graph import Kind, kind
+
+    class Doubled(Epsilon):
+        def share(self, x, y, r, state):  # type: ignore[no-untyped-def]
+            return 2 * super().share(x, y, r, state)
+
+    def relevance(rule: Epsilon) -> Tensor:
+        rules = Composite([(kind(Kind.LINEAR), rule), (kind(Kind.CONVOLUTION), Epsilon())])
+        return xaicore.explain(model, images, method="lrp.composite", composite=rules).relevance
+
+    torch.testing.assert_close(relevance(Doubled()), 2 * relevance(Epsilon()))

@@ -9,7 +9,7 @@ from xaicore.graph.layer import Layer, Ref
 
 # Bounded and never negative, whatever comes in.
 _SQUASHING = "sigmoid hardsigmoid softmax _softmax _safe_softmax".split()
-# Also activations in their own right; what they clip must have been shifted: relu6(x + 3) / 6.
+# Also activations in their own right; what they clip must have been shifted by a number, not a bias: relu6(x + 3) / 6.
 _CLIPPING = "relu6 hardtanh clamp".split()
 # Between -1 and 1: gates where they cannot be negative, as 1 + tanh(x) and tanh(softplus(x)).
 _ODD = "tanh erf softsign".split()
@@ -55,7 +55,8 @@ def _is_gate(ref: Ref) -> bool:
         return True
     if name in _CLIPPING:
         bounded = name != "clamp" or layer.arguments.get("max") is not None
-        return bounded and layer.outputs[0].nonnegative and _is_shift(inner.layer)
+        shifted = _is_shift(inner.layer) and not inner.layer.parameters
+        return bounded and layer.outputs[0].nonnegative and shifted
     if name in _ODD:
         return inner.info.nonnegative
     if name in _POWERS or (layer.kind is Kind.PRODUCT and len(layer.inputs) == 1):  # c / x

@@ -42,7 +42,7 @@ def pullback_of(
     layer: Layer, xs: Sequence[Tensor], parameter: Callable[[str], Tensor | None]
 ) -> Callable[[Tensor], Pullback] | None:
     """Gives, from the layer's output, its vector-Jacobian product; None where only autograd knows it."""
-    if layer.op_name == "relu" and layer.kind is Kind.ACTIVATION:
+    if is_relu(layer):
         return _through_relu
     if layer.kind is Kind.ADD and layer.op_name == "add" and _adds_alike(layer, xs):
         return lambda y: lambda r: (r, r)
@@ -51,6 +51,11 @@ def pullback_of(
         if form is not None and form.weight.dtype == xs[0].dtype:
             return lambda y: lambda r: (form.pull(r),)
     return None
+
+
+def is_relu(layer: Layer) -> bool:
+    """Whether the layer is ReLU itself: the derivative of a clamp, which is called so as well, is one at zero."""
+    return layer.op is torch.ops.aten.relu.default
 
 
 def _adds_alike(layer: Layer, xs: Sequence[Tensor]) -> bool:

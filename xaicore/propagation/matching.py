@@ -146,7 +146,8 @@ def _raise_if_no_use(composite: Composite, matching: Matching) -> None:
 
 
 def _registered(family: str) -> list[tuple[Any, Any]]:
-    return plugin_registry().mappings(family)
+    # What is made for certain operators comes before what is made for all of a kind, whoever brings it.
+    return sorted(plugin_registry().mappings(family), key=lambda entry: not entry[0].ops)
 
 
 def _match(layer: Layer, graph: Graph, composite: Composite, registered: list[tuple[Any, Any]]) -> Match:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from xaicore.graph import Graph, Kind, Layer, Ref
 from xaicore.propagation.coefficient import hands_on, only_coefficients
+from xaicore.propagation.direct import is_relu
 from xaicore.propagation.matching import Matching
 
 # Their results are in memory of their own, and their derivatives do not read them.
@@ -29,7 +30,7 @@ def relus_in_place(
         Tensors that were asked for or have a filter.
     """
     kept = {*named, *graph.outputs.values(), *(ref for matching, _ in walks for ref in matching.starts)}
-    alone = [layer for layer in graph.layers if layer.op_name == "relu" and _reads_alone(graph, layer, kept)]
+    alone = [layer for layer in graph.layers if is_relu(layer) and _reads_alone(graph, layer, kept)]
     for matching, factored in walks:
         coefficients = only_coefficients(matching, {*named, *matching.ends}) if factored else set()
         alone = [layer for layer in alone if _may_overwrite(matching, layer, coefficients)]

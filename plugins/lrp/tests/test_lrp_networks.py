@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import xaicore
 from xaicore.errors import MatchError
-from xaicore.graph import Kind
+from xaicore.graph import Kind, kind
 
 METHODS = {
     "lrp.zero": {},
@@ -161,7 +161,7 @@ def test_a_convolution_of_one_sample_without_a_batch_is_explained_as_in_a_batch(
     torch.testing.assert_close(relevance, torch.stack(rows).sum(0))
 
 
-def test_a_layer_with_a_computed_weight_is_reported_missing_before_anything_runs() -> None:
+def test_a_layer_with_a_computed_weight_gives_half_to_the_weight() -> None:
     class Hyper(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -171,7 +171,8 @@ def test_a_layer_with_a_computed_weight_is_reported_missing_before_anything_runs
             return F.linear(x, self.weights(x.mean(0)).view(5, 6))
 
     x = torch.rand(4, 6)
-    (missing,) = xaicore.create_analyzer("lrp.zero", Hyper()).match(x, strict=False).missing
-    assert missing.layer.kind is Kind.MATMUL
-    passed = xaicore.explain(Hyper(), x, method="lrp.zero", target=0, fallback="gradient")
-    assert len(passed.diagnostics.fallbacks) == 1
+    model = Hyper()
+    (product,) = xaicore.trace(model, x).select(kind(Kind.MATMUL))
+    explanation = xaicore.explain(model, x, method="lrp.zero", target=0, record=[product.inputs[1].layer.name])
+    (to_weight,) = explanation.recorded.values()
+    torch.testing.assert_close(to_weight.sum(), explanation.prediction[:, 0].sum() / 2)

@@ -10,6 +10,7 @@ from typing import Any
 
 _RULES = (
     "AlphaBeta", "Epsilon", "ExcitationBackprop", "Flat", "Gamma", "GeneralizedGamma", "LinearRule", "Norm", "Pass",
+    "ProportionalRule",
     "WSquare", "ZBox", "ZPlus", "Zero",
 )  # fmt: skip
 _MODULES = ("advice", "methods", "rules", "structure")

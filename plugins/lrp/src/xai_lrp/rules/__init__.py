@@ -7,7 +7,7 @@ Composite([(first_on_path, ZBox(0, 1)), (kind(Kind.CONVOLUTION), Gamma(0.25)), (
 from __future__ import annotations
 
 from xai_lrp.rules.alpha_beta import AlphaBeta, ZPlus
-from xai_lrp.rules.base import LinearRule
+from xai_lrp.rules.base import LinearRule, ProportionalRule
 from xai_lrp.rules.epsilon import Epsilon, Zero
 from xai_lrp.rules.excitation import ExcitationBackprop
 from xai_lrp.rules.flat import Flat, WSquare
@@ -27,6 +27,7 @@ __all__ = [
     "LinearRule",
     "Norm",
     "Pass",
+    "ProportionalRule",
     "WSquare",
     "ZBox",
     "ZPlus",

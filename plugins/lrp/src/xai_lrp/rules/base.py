@@ -52,8 +52,10 @@ class ProportionalRule(LinearRule):
     bias: str
 
     def hands_on(self, layer: Layer) -> str | None:
-        """Coefficients, unless something else is added to the shares."""
-        return None if self.bias == "distribute" else ALWAYS
+        """Coefficients, unless something else is added to the shares, or a subclass shares in a way of its own."""
+        # In the order of inheritance, what comes first overrides what comes after.
+        defines = [name for cls in type(self).__mro__ for name in ("coefficients", "share") if name in vars(cls)]
+        return ALWAYS if self.bias != "distribute" and defines[0] == "coefficients" else None
 
     def __call__(self, xs: Sequence[Tensor], ys: Sequence[Tensor], rs: Sequence[Any], state: State) -> list[Any]:
         (r,) = rs
