@@ -75,6 +75,11 @@ def test_an_unknown_parameter_is_refused_with_the_nearest_and_the_list(create: A
         create("gradients.guided_backprop", model, epsilon=0.1)
 
 
+def test_a_parameter_without_a_default_that_is_not_given_is_named(model: nn.Module) -> None:
+    with pytest.raises(ParameterError, match=r"needs composite, which has no default: .*composite=\.\.\."):
+        xaicore.create_analyzer("lrp.composite", model)
+
+
 def test_an_unknown_method_is_refused_with_the_nearest(model: nn.Module) -> None:
     with pytest.raises(UnknownMethodError, match=r"Did you mean 'lrp.epsilon'"):
         xaicore.create_analyzer("lrp.epsilom", model)

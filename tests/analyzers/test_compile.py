@@ -206,3 +206,24 @@ def test_a_machine_without_a_compiler_gets_an_error_that_says_what_to_install(mo
     monkeypatch.setattr(torch, "compile", lambda *arguments, **options: failing)
     with pytest.raises(XaicoreError, match=r"g\+\+"):
         xaicore.explain(Dense(), torch.randn(2, 3), method="lrp.epsilon", target=1, compile=True)
+
+
+class Patches(nn.Module):
+    """Positions become tokens, and a pointwise convolution: what arrives at the layers is not contiguous."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.widen = nn.Conv2d(2, 4, 2, 2), nn.Conv2d(4, 8, 1)
+        self.mix, self.head = nn.Linear(4, 4), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        patches = self.embed(x).relu()
+        tokens = patches.flatten(2).transpose(1, 2)
+        tokens = (tokens + self.mix(tokens.flip(1)).transpose(1, 2).relu().transpose(1, 2)).transpose(1, 2)
+        return self.head(self.widen(tokens.unflatten(2, patches.shape[2:])).relu().mean((2, 3)))
+
+
+@pytest.mark.parametrize("method", ["lrp.epsilon", "lrp.z_plus", "lrp.alpha_2_beta_1"])
+def test_tensors_that_are_not_contiguous_compile(method: str, traced_only: None) -> None:
+    analyzer, x = xaicore.create_analyzer(method, Patches()), torch.rand(2, 2, 8, 8)
+    same(analyzer.analyze(x, target=1, compile=True).relevance, analyzer.analyze(x, target=1).relevance)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 import xaicore
 from xaicore.graph import Ref
-from xaicore.propagation import Coefficient, Composite
+from xaicore.propagation import ALWAYS, Coefficient, Composite, hands_on_coefficients
 from xaicore.propagation.coefficient import Arrived, only_coefficients
 from xaicore.propagation.overwriting import relus_in_place
 
@@ -167,7 +167,6 @@ def test_a_rule_of_ones_own_gets_relevance_itself(model: nn.Module, images: Tens
 
 def test_a_subclass_of_a_rule_that_shares_in_its_own_way_is_obeyed(model: nn.Module, images: Tensor) -> None:
     from xai_lrp import Epsilon
-
     from xaicore.graph import Kind, kind
 
     class Doubled(Epsilon):
@@ -179,3 +178,39 @@ def test_a_subclass_of_a_rule_that_shares_in_its_own_way_is_obeyed(model: nn.Mod
         return xaicore.explain(model, images, method="lrp.composite", composite=rules).relevance
 
     torch.testing.assert_close(relevance(Doubled()), 2 * relevance(Epsilon()))
+
+
+@pytest.mark.parametrize("override", ["__call__", "stabilizer"])
+def test_what_a_derived_rule_overrides_counts_with_and_without_books(
+    model: nn.Module, images: Tensor, override: str
+) -> None:
+    from xai_lrp import Epsilon
+    from xaicore.graph import Kind, kind
+
+    class OfPositiveInputs(Epsilon):
+        def __call__(self, xs, ys, rs, state):  # type: ignore[no-untyped-def]
+            return super().__call__([x.clamp(min=0) for x in xs], ys, rs, state)
+
+    class Damped(Epsilon):
+        def stabilizer(self, y: Tensor) -> float:
+            return 0.5
+
+    rule = OfPositiveInputs() if override == "__call__" else Damped()
+    rules = Composite([(kind(Kind.LINEAR, Kind.CONVOLUTION), rule)])
+    analyzer = xaicore.create_analyzer("lrp.composite", model, composite=rules)
+    plain, with_books = analyzer.analyze(images), analyzer.analyze(images, ledger=True)
+    torch.testing.assert_close(plain.relevance, with_books.relevance, rtol=1e-10, atol=1e-12)
+
+
+def test_a_mapping_that_promises_coefficients_must_return_them(model: nn.Module, images: Tensor) -> None:
+    from xai_lrp import Epsilon
+    from xaicore.errors import XaicoreError
+    from xaicore.graph import Kind, kind
+
+    @hands_on_coefficients(ALWAYS)
+    def forgetful(xs, ys, rs, state):  # type: ignore[no-untyped-def]
+        return state.vjp([r.tensor if isinstance(r, Coefficient) else r for r in rs])
+
+    rules = Composite([(kind(Kind.CONVOLUTION), forgetful), (kind(Kind.LINEAR), Epsilon())])
+    with pytest.raises(XaicoreError, match="always hands on coefficients, but returned relevance for conv2d"):
+        xaicore.explain(model, images, method="lrp.composite", composite=rules)

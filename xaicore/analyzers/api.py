@@ -27,7 +27,7 @@ def create_analyzer(method: str, model: Any, **params: Any) -> Analyzer:
     UnknownMethodError
         No installed plugin has it; the message says which package would.
     ParameterError
-        The method has no such parameter, or refuses its value.
+        The method has no such parameter, refuses its value, or needs one that is not given.
 
     Examples
     --------
@@ -35,6 +35,7 @@ def create_analyzer(method: str, model: Any, **params: Any) -> Analyzer:
     """
     cls = resolve(find_method(method).target)
     cls.check_parameter_names(list(params))
+    cls.check_none_missing(params)
     analyzer: Analyzer = cls(model, **params)
     return analyzer
 

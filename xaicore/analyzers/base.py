@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, ClassVar, Self
 
 import torch
@@ -92,6 +92,20 @@ class Analyzer(ABC):
                 raise ParameterError(
                     f"{cls.__name__} has no parameter '{name}' (it has: {listed}).{nearest(name, known)}"
                 )
+
+    @classmethod
+    def check_none_missing(cls, names: Collection[str]) -> None:
+        """Refuse to do without parameters that have no default."""
+        parameters = inspect.signature(cls.__init__).parameters
+        required = [name for name in cls.parameter_names() if parameters[name].default is inspect.Parameter.empty]
+        missing = [name for name in required if name not in names]
+        if missing:
+            raise ParameterError(
+                f"{cls.__name__} needs {', '.join(missing)}, which has no default: "
+                f"create_analyzer(method, model, {', '.join(f'{name}=...' for name in missing)}). "
+                "`xaicore info METHOD` says what a parameter is; one that is no number or text can be given from "
+                "Python only."
+            )
 
     def __sklearn_clone__(self) -> Self:
         """A new analyzer with the same parameters on the same model; scikit-learn would copy the model."""

@@ -81,6 +81,18 @@ def _settings(plan: Plan) -> dict[str, Any]:
     return {name: value for name, value in vars(plan.analyzer).items() if name != "model"}
 
 
+def _copy_instead_of_out(graph: torch.fx.Graph) -> None:
+    """Write ``op(..., out=t)`` as ``t.copy_(op(...))``: the compiler takes no ``out=`` that is not contiguous."""
+    for node in list(graph.nodes):
+        if isinstance(node.target, torch._ops.OpOverload) and "out" in node.kwargs:
+            others = {name: value for name, value in node.kwargs.items() if name != "out"}
+            with graph.inserting_before(node):
+                result = graph.call_function(node.target.overloadpacket, node.args, others)
+                copied = graph.call_function(torch.ops.aten.copy_.default, (node.kwargs["out"], result))
+            node.replace_all_uses_with(copied)
+            graph.erase_node(node)
+
+
 class _Program:
     """One traced and compiled function, with the constants that it is called with."""
 
@@ -101,6 +113,7 @@ class _Program:
         arguments = (list(tensors), list(self._constants.values()), indices)
         with quiet():
             module = make_fx(traced)(*arguments)
+            _copy_instead_of_out(module.graph)
             module.graph.eliminate_dead_code()
             module.recompile()
             how = {"mode": options.compile} if isinstance(options.compile, str) else {"options": _KEEP_LAYOUT}

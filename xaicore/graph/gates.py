@@ -20,9 +20,9 @@ _CARRIES = (Kind.RESHAPE, Kind.SELECT, Kind.INTERPOLATE, Kind.CAST, Kind.SCALE, 
 def gates_of(layer: Layer, differentiable: Collection[Layer]) -> tuple[int, ...]:
     """Which inputs of a product (also a matrix product, or attention) only scale what the others bring.
 
-    A denominator; a mask that no derivative passes; a factor that is bounded and never negative (a sigmoid, a softmax,
-    and what is written like one); a power of a statistic. Queries and keys decide where attention looks, values what
-    it sees. Nothing is a gate where all operands would be.
+    A denominator; a mask that no derivative passes; a sigmoid, a softmax and what is written like one, also scaled or
+    shifted; a power of a statistic. Queries and keys decide where attention looks, values what it sees. Nothing is a
+    gate where all operands would be.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def gates_of(layer: Layer, differentiable: Collection[Layer]) -> tuple[int, ...]
 
 
 def _is_gate(ref: Ref) -> bool:
-    """Whether the tensor is a gate, or made of gates by what keeps it one: reshapes, positive shifts, scaling."""
+    """Whether the tensor is a gate, or made of gates by what keeps it one: reshapes, constant shifts, scaling."""
     layer = ref.layer
     if not layer.inputs:
         return False

@@ -12,7 +12,7 @@ from torch import Tensor
 from xaicore.errors import XaicoreError
 from xaicore.graph import Layer, Ref
 from xaicore.graph.autocast import without_autocast
-from xaicore.propagation.coefficient import Arrived, Coefficient, hands_on
+from xaicore.propagation.coefficient import ALWAYS, Arrived, Coefficient, hands_on
 from xaicore.propagation.ledger import Ledger
 from xaicore.propagation.matching import Match, Matching
 from xaicore.propagation.notes import Notes
@@ -154,6 +154,12 @@ class _Step:
             xs, ys, rs = ([cast(value, dtype) for value in values] for values in (xs, ys, rs))
         sent = list(match.mapping(xs, ys, rs, state))
         _check(match, record.xs, sent)
+        if self.factored and hands_on(match.mapping, layer) == ALWAYS and any(isinstance(r, Tensor) for r in sent):
+            # What stood before a ReLU may have been given up, since coefficients do not need it.
+            raise XaicoreError(
+                f"mapping {match.description} says that it always hands on coefficients, but returned relevance for "
+                f"{layer.where()}: return xaicore.propagation.Coefficient where state.factored, or leave hands_on out."
+            )
         sent = [cast(r, x.dtype) for r, x in zip(sent, record.xs, strict=True)]
         starts = {ref.layer for ref in matching.starts}
         on_path = [ref.layer in matching.matches or ref.layer in starts for ref in layer.inputs]

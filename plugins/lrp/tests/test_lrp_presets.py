@@ -97,6 +97,11 @@ def test_flat_until_a_layer_that_does_not_exist_suggests_the_nearest() -> None:
         relevance("lrp.preset_a", flat_until="secnd")
 
 
+def test_flat_until_more_layers_than_there_are_is_refused() -> None:
+    with pytest.raises(ParameterError, match=r"flat_until=77 counts more layers than the model has"):
+        relevance("lrp.preset_a", flat_until=77)
+
+
 @pytest.mark.parametrize("until", [-1, True, 1.5])
 def test_flat_until_something_that_is_no_layer_is_refused(until: Any) -> None:
     with pytest.raises(ParameterError, match=r"flat_until=.* must be a number of layers"):

@@ -42,20 +42,20 @@ def xaicore_methods() -> list[MethodSpec]:
             "InputXGradient",
             "Gradient times input: the contributions of a model that is linear around the input.",
             "Shrikumar et al. 2016",
-            aliases=("input_t_gradient", "gradient_x_input"),
+            aliases=("input_t_gradient", "gradient_x_input", "lrp.z_baseline"),
         ),
         _method(
             "guided_backprop",
             "GuidedBackprop",
             "Gradient that passes a ReLU only where both its input and the gradient are positive.",
             "Springenberg et al. 2015, sec. 3.4",
-            aliases=("guided_backpropagation",),
+            aliases=("guided_backpropagation", "GuidedBackprop"),
         ),
         _method(
             "deconvnet",
             "Deconvnet",
             "Gradient that passes a ReLU only where the gradient itself is positive.",
             "Zeiler & Fergus 2014, sec. 2.1",
-            aliases=("deconvolution",),
+            aliases=("deconvolution", "DeconvNet"),
         ),
     ]

@@ -29,9 +29,10 @@ class RelevanceMethod(PropagationAnalyzer):
     Parameters
     ----------
     structure : mapping of str to str, optional
-        How relevance passes layers that no rule of the method takes, by kind of layer; what is not named keeps its
-        default. For example {'max_pool': 'proportional'} instead of 'winner', {'batch_norm': 'one'} instead of
-        'folded'. An unknown kind or treatment is refused with those that there are.
+        How relevance passes layers that no rule of the method takes, such as {'max_pool': 'proportional'}; what is not
+        named keeps the first of its choices. max_pool: 'winner' or 'proportional'; lp_pool: 'proportional'; product:
+        'signal', 'proportional' or 'half'; matmul: 'signal' or 'half'; attention: 'signal'; batch_norm: 'folded', 'one'
+        or 'two'; norm: 'constant', 'centred' or 'identity'; local_response_norm: 'ignore' or 'taylor'.
     """
 
     family = "relevance"

@@ -12,7 +12,7 @@ from xai_lrp.rules.bounds import Bound
 from xai_lrp.rules.numbers import check_number
 from xai_lrp.structure import pass_through
 from xaicore.errors import ParameterError
-from xaicore.graph import Kind, depth, first_on_path, kind, up_to
+from xaicore.graph import Condition, Graph, Kind, depth, first_on_path, kind, up_to
 
 WITH_WEIGHTS = kind(Kind.CONVOLUTION, Kind.LINEAR)
 
@@ -127,5 +127,20 @@ class WithFlat(RelevanceMethod):
             )
         if until == 0:
             return []
-        reach = depth < until if isinstance(until, int) else up_to(until)
+        reach = first_layers(until) if isinstance(until, int) else up_to(until)
         return [(WITH_WEIGHTS & reach, rules.Flat()), (kind(Kind.BATCH_NORM) & reach, pass_through)]
+
+
+def first_layers(count: int) -> Condition:
+    """Layers with fewer than ``count`` linear layers before them; refuses a count that no way through the model has."""
+    within = depth < count
+    last_of_these = WITH_WEIGHTS & within & ~(depth < count - 1)
+
+    def check(graph: Graph) -> None:
+        if not graph.select(last_of_these):
+            raise ParameterError(
+                f"flat_until={count} counts more layers than the model has: no way from input to output passes "
+                f"{count} convolutions and linear layers. Give a smaller number, or the name of a layer."
+            )
+
+    return Condition(within, str(within), check)

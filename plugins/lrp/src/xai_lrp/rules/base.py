@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from xaicore.propagation import State
 
 
+# What a rule shares by; coefficients are first, since a class that has them made them for what else it defines.
+_SHARING = ("coefficients", "share", "stabilizer", "__call__")
+
+
 class LinearRule:
     """A rule that shares the relevance of each output of a linear layer among its inputs.
 
@@ -54,7 +58,7 @@ class ProportionalRule(LinearRule):
     def hands_on(self, layer: Layer) -> str | None:
         """Coefficients, unless something else is added to the shares, or a subclass shares in a way of its own."""
         # In the order of inheritance, what comes first overrides what comes after.
-        defines = [name for cls in type(self).__mro__ for name in ("coefficients", "share") if name in vars(cls)]
+        defines = [name for cls in type(self).__mro__ for name in _SHARING if name in vars(cls)]
         return ALWAYS if self.bias != "distribute" and defines[0] == "coefficients" else None
 
     def __call__(self, xs: Sequence[Tensor], ys: Sequence[Tensor], rs: Sequence[Any], state: State) -> list[Any]:
