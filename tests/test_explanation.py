@@ -584,3 +584,10 @@ def test_the_notebook_page_escapes_text_and_carries_warnings() -> None:
 
 def test_the_notebook_picture_of_many_samples_stays_small() -> None:
     assert len(make(torch.randn(500, 1, 2, 2), samples=500, prediction=torch.zeros(500, 2))._repr_png_()) < 200_000
+
+
+def test_relevance_that_nearly_cancels_is_told_of() -> None:
+    large = torch.tensor([[500.0, -499.0], [1.5, -0.5]])
+    noted = Diagnostics.measure(large, torch.ones(2), conserving=True).notes
+    assert len(noted) == 1 and "up to 1e+03 times the explained value" in noted[0]
+    assert not Diagnostics.measure(large[1:], torch.ones(1), conserving=True).notes

@@ -14,6 +14,7 @@ from xaicore.errors import InputError
 from xaicore.explanation.plain import from_json, plain, to_json
 
 GAP_WORTH_A_WARNING = 0.01
+CANCELLATION_WORTH_A_NOTE = 100.0
 _TINY = torch.finfo(torch.float32).tiny
 _ABSORBERS = ("bias", "stabilizer", "elsewhere", "unaccounted")
 _ROW_NAMES = ("layer", "kind", "module_path")
@@ -76,6 +77,8 @@ class Diagnostics:
             total = sum(part.reshape(len(part), -1).sum(1, dtype=precision) for part in parts)
             relevance_sum = torch.as_tensor(total, device=explained.device)  # the inputs may live elsewhere
         gap = (explained - relevance_sum).abs() / explained.abs().clamp_min(_TINY) if conserving else None
+        if conserving and parts:
+            notes += _cancellation(parts, explained)
         return cls(explained, relevance_sum, gap, count_non_finite(parts), list(fallbacks), notes, ledger)
 
     def warnings(self) -> list[str]:
@@ -199,6 +202,19 @@ class Diagnostics:
         """Put together what `texts` and the three tensors hold."""
         names = ("non_finite", "fallbacks", "notes", "ledger")
         return cls(explained, total, gap, *(from_json(texts[name]) for name in names))
+
+
+def _cancellation(parts: Sequence[Tensor], explained: Tensor) -> list[str]:
+    """A note where relevance of both signs is far larger than what it sums to: then the sum says little."""
+    size = sum((part.reshape(len(part), -1).abs().sum(1) for part in parts), torch.zeros(()))
+    times = torch.as_tensor(size).to(explained.device) / explained.abs().clamp_min(_TINY)
+    if not times.numel() or not float(times.max()) >= CANCELLATION_WORTH_A_NOTE:
+        return []
+    return [
+        f"positive and negative relevance cancel: together they are up to {float(times.max()):.2g} times the explained "
+        "value, so that small denominators may have drawn the picture. A larger epsilon, or a rule that keeps positive and "
+        "negative contributions apart (lrp.epsilon_plus, lrp.generalized_gamma), is steadier"
+    ]
 
 
 def count_non_finite(tensors: Iterable[Tensor]) -> int:
