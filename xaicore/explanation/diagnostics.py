@@ -212,8 +212,8 @@ def _cancellation(parts: Sequence[Tensor], explained: Tensor) -> list[str]:
         return []
     return [
         f"positive and negative relevance cancel: together they are up to {float(times.max()):.2g} times the explained "
-        "value, so that small denominators may have drawn the picture. A larger epsilon, or a rule that keeps positive and "
-        "negative contributions apart (lrp.epsilon_plus, lrp.generalized_gamma), is steadier"
+        "value, so that small denominators may have drawn the picture. A larger epsilon is steadier, or a rule that "
+        "keeps positive and negative contributions apart (lrp.epsilon_plus, lrp.generalized_gamma)"
     ]
 
 
