@@ -123,3 +123,17 @@ def test_methods_that_do_not_propagate_take_their_place_in_the_order(model: nn.M
 def test_what_cannot_be_compared_is_refused(model: nn.Module, methods: Any, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         xaicore.compare(model, X, methods=methods)
+
+
+def test_methods_that_want_different_forms_of_batch_norm_do_not_share_a_forward(model: nn.Module) -> None:
+    x = noise(2, 2, 6, 6)
+    forms = ("folded", "one", "two")
+    methods: list[Analyzer] = [
+        xaicore.create_analyzer("lrp.epsilon", model, structure={"batch_norm": form}) for form in forms
+    ]
+    methods.append(xaicore.create_analyzer("gradients.saliency", model))
+    together = xaicore.compare(model, x, methods=methods, target=0)
+    alone = [method.analyze(x, target=0) for method in methods]
+    for one, other in zip(together.values(), alone, strict=True):
+        torch.testing.assert_close(one.relevance, other.relevance)
+    assert not torch.allclose(alone[0].relevance, alone[2].relevance)

@@ -181,18 +181,6 @@ def test_methods_take_the_form_of_batch_norm_and_their_books_balance(method: str
     }[form]  # fmt: skip
 
 
-def test_methods_that_want_different_forms_do_not_share_a_forward() -> None:
-    model, x = shaken(DenseBlock()), noise(2, 2, 6, 6)
-    forms = ("folded", "one", "two")
-    methods = [xaicore.create_analyzer("lrp.epsilon", model, structure={"batch_norm": form}) for form in forms]
-    together = xaicore.compare(model, x, methods=[*methods, "gradients.saliency"], target=0)
-    alone = [method.analyze(x, target=0) for method in methods]
-    found = list(together.values()) if isinstance(together, dict) else list(together)
-    for one, other in zip(found, alone, strict=False):
-        torch.testing.assert_close(one.relevance, other.relevance)
-    assert not torch.allclose(alone[0].relevance, alone[2].relevance)
-
-
 @pytest.mark.parametrize("structure", [{"batch_norm": "fold"}, {"norm": "center"}, {"norms": "constant"}])
 def test_an_unknown_treatment_is_refused_with_the_choices(structure: dict[str, str]) -> None:
     with pytest.raises(ParameterError, match="choose among"):

@@ -9,7 +9,7 @@ from pathlib import Path
 from xai_lrp.methods import RelevanceMethod
 from xai_lrp.structure.variants import TREATMENTS
 
-PAGE = Path(__file__).parents[3] / "docs" / "choosing_a_method.md"
+PAGE = Path(__file__).parents[1] / "docs" / "choosing_a_method.md"
 CHOICES = {name: list(treatments.choices) for name, treatments in TREATMENTS.items()}
 
 
