@@ -210,12 +210,12 @@ def table(result: dict[str, Any]) -> str:
     lines = [
         f"{result['model']}, batch {result['batch']}, 224x224, float32, {torch.get_num_threads()} threads, "
         f"median of {result['repeats']}; capture, once: {result['capture']:.1f} s",
-        f"{'':28}{'seconds':>9}{'gradients':>11}{'first call':>12}{'peak MiB':>10}",
+        f"{'':34}{'seconds':>9}{'gradients':>11}{'first call':>12}{'peak MiB':>10}",
     ]
     for row in result["rows"]:
         memory = "" if row["memory"] is None else f"{row['memory']:.0f}"
         seconds, ratio, first = row["seconds"], row["gradients"], row["first"]
-        lines.append(f"{row['name']:28}{seconds:9.3f}{ratio:11.2f}{first:12.3f}{memory:>10}")
+        lines.append(f"{row['name']:34}{seconds:9.3f}{ratio:11.2f}{first:12.3f}{memory:>10}")
     return "\n".join(lines)
 
 
