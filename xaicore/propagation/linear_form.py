@@ -38,14 +38,12 @@ class LinearForm(ABC):
         """Whether `pull` with two weights, stacked along the outputs, is one map and faster than two."""
         return False
 
-    @property
-    def widens(self) -> bool:
-        """Whether the layer can be `widened`."""
-        return False
+    def widened(self, xs: Sequence[Tensor], weight: Callable[[], Tensor]) -> LinearForm | None:
+        """The same map, without bias, of several inputs side by side along the channels; None: the layer has no such.
 
-    def widened(self, x: Tensor, weight: Tensor) -> LinearForm:
-        """The same map of more channels than the layer's input has; without its bias."""
-        raise NotImplementedError(f"{type(self).__name__} maps no more channels than it has: ask `widens` first")
+        ``weight`` makes the weights for all of them, side by side as well.
+        """
+        return None
 
     def ones(self) -> Tensor:
         """A batch of one sample, or the one sample, that is one everywhere."""
@@ -111,19 +109,19 @@ class ConvolutionForm(LinearForm):
         return self.x.ndim == self.weight.ndim - 1
 
     @property
-    def widens(self) -> bool:
-        """See `LinearForm.widens`."""
+    def _plain(self) -> bool:
+        """Whether every output reads all channels, which then may be more, and batches stand in front."""
         *_, transposed, _, groups = self._options
         return groups == 1 and not transposed and not self.unbatched
 
-    def widened(self, x: Tensor, weight: Tensor) -> ConvolutionForm:
+    def widened(self, xs: Sequence[Tensor], weight: Callable[[], Tensor]) -> ConvolutionForm | None:
         """See `LinearForm.widened`."""
-        return ConvolutionForm(x, weight, None, self._options)
+        return ConvolutionForm(torch.cat(list(xs), 1), weight(), None, self._options) if self._plain else None
 
     @property
     def joins(self) -> bool:
         """See `LinearForm.joins`: pointwise convolutions are matrix products, which gain by size."""
-        return self.widens and set(self.weight.shape[2:]) == {1}
+        return self._plain and set(self.weight.shape[2:]) == {1}
 
     def apply(self, x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
         """See `LinearForm.apply`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,9 +33,9 @@ class DeepTaylor(RelevanceMethod):
         On analysis, where an explained score is negative or a difference.
     """
 
+    @abstractmethod
     def first_rule(self) -> LinearRule:
         """The rule of the first layer."""
-        raise NotImplementedError
 
     def rules(self) -> Sequence[tuple[Any, Any]]:
         """The domain's rule first, z-plus in hidden layers and in additions; a batch norm that stands alone passes."""

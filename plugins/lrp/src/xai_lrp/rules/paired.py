@@ -32,10 +32,9 @@ class Paired:
         self.xs = xs
         self.weights = weights
         self.linear = linear_of(state)
-        self.joined = None
-        if self.linear.widens:
-            wide = state.cached(("side by side", key), lambda: torch.cat(weights, 1))
-            self.joined = self.linear.widened(torch.cat(xs, 1), wide)
+        self.joined = self.linear.widened(
+            xs, lambda: state.cached(("side by side", key), lambda: torch.cat(weights, 1))
+        )
 
     @classmethod
     def by_sign(cls, x: Tensor, weights: tuple[Tensor, Tensor], state: State, key: Hashable) -> Paired:
