@@ -9,6 +9,7 @@
      ├─ MatchError                            a layer on the path has no backward mapping
      ├─ NotFittedError (ValueError,           a method that learns is asked to explain before `fit`
      │                  AttributeError)
+     ├─ OutOfMemoryError (MemoryError)        even the smallest batch does not fit into memory
      ├─ FileError (OSError)                   a file that cannot be read or written as asked
      └─ PluginError                           something about installed or missing plugins
          ├─ PluginLoadError                   a plugin is broken, incompatible, or in conflict with another
@@ -30,6 +31,7 @@ __all__ = [
     "LayerError",
     "MatchError",
     "NotFittedError",
+    "OutOfMemoryError",
     "ParameterError",
     "PluginError",
     "PluginLoadError",
@@ -74,6 +76,10 @@ class MatchError(XaicoreError):
 
 class NotFittedError(XaicoreError, ValueError, AttributeError):
     """A method that learns from data was asked to explain before `fit`."""
+
+
+class OutOfMemoryError(XaicoreError, MemoryError):
+    """Even the smallest batch that can be run does not fit into memory."""
 
 
 class FileError(XaicoreError, OSError):

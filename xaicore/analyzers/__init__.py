@@ -3,6 +3,10 @@
 from xaicore.analyzers.advice import Advice
 from xaicore.analyzers.api import compare, create_analyzer, explain
 from xaicore.analyzers.base import Analyzer
+from xaicore.analyzers.evaluation import Evaluation
+from xaicore.analyzers.expansion import Attribution, ExpansionAnalyzer
+from xaicore.analyzers.on_callable import CallableEvaluation
+from xaicore.analyzers.on_graph import GraphEvaluation
 from xaicore.analyzers.propagation import PropagationAnalyzer
 from xaicore.analyzers.sliding_window import SlidingWindow
 from xaicore.analyzers.targets import Contrast, Target, resolve_target
@@ -11,7 +15,12 @@ from xaicore.analyzers.translation import TranslationAverage
 __all__ = [
     "Advice",
     "Analyzer",
+    "Attribution",
+    "CallableEvaluation",
     "Contrast",
+    "Evaluation",
+    "ExpansionAnalyzer",
+    "GraphEvaluation",
     "PropagationAnalyzer",
     "SlidingWindow",
     "Target",

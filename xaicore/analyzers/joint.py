@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from xaicore.analyzers.jobs import Job, Options
+from xaicore.analyzers.originals import own_tensors
 from xaicore.analyzers.run import Run
 from xaicore.analyzers.targets import Target, resolve_target
 from xaicore.engine import Engine, Inputs
@@ -42,7 +43,7 @@ def _explain_jointly(
     model: nn.Module, inputs: Any, jobs: Sequence[Job], options: Options, engine: Engine
 ) -> list[Explanation]:
     prepared = engine.prepare(inputs, model, tracked=options.create_graph)
-    like = _originals(inputs, prepared)
+    like = own_tensors(inputs, prepared)
     composites = [job.analyzer.build_composite().with_fallback(options.fallback) for job in jobs]
     targets = _Targets(tuple(resolve_target(job.target, options.output) for job in jobs))
 
@@ -52,8 +53,8 @@ def _explain_jointly(
     def run(part: Inputs, part_targets: _Targets) -> list[Explanation]:
         found: dict[int, list[Explanation]] = {}
         for group in groups:
-            one_run = Run(model, part, [composites[number] for number in group], options)
-            made = one_run.explain([jobs[n] for n in group], [part_targets.each[n] for n in group], like)
+            one_run = Run(model, part, [composites[number] for number in group], options, like)
+            made = one_run.explain([jobs[n] for n in group], [part_targets.each[n] for n in group])
             found.update(zip(group, made, strict=True))
         return [explanation for number in range(len(jobs)) for explanation in found[number]]
 
@@ -87,13 +88,3 @@ def _check_divisible(prepared: Inputs, options: Options, engine: Engine) -> None
                 f"input '{name}' of shape {tuple(tensor.shape)} does not have the batch of {batch} in front, so that "
                 "the relevance of separate batches cannot be joined. Leave batch_size= out."
             )
-
-
-def _originals(inputs: Any, prepared: Inputs) -> dict[str, Tensor]:
-    """The user's own tensors by name: relevance is returned in their type and on their device."""
-    given: dict[str, Any]
-    if isinstance(inputs, Mapping):
-        given = dict(inputs)
-    else:
-        given = dict(zip(prepared.names, inputs if isinstance(inputs, tuple) else (inputs,), strict=False))
-    return {name: value for name, value in given.items() if isinstance(value, Tensor) and value.is_floating_point()}

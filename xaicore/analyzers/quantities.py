@@ -55,6 +55,10 @@ class Target(ABC):
         """Return the target with predicted classes replaced by those in `output()`, which is only called for them."""
         return self
 
+    def located(self, output: Tensor) -> Target:
+        """Return the target with its elements looked up in this output (B, ...), once for the many runs that follow."""
+        return self
+
     def select(self, outputs: Mapping[str, Tensor]) -> str:
         """Return the name of the output to explain; raise TargetError where the choice is not clear."""
         if self.output is not None:
@@ -98,6 +102,9 @@ class Picked(Target):
         if output.dim() == 2:
             return {"kind": "class", "labels": labels, "index": [row[0] for row in rows], "values": values}
         return {"kind": "index", "labels": labels, "index": [tuple(row) for row in rows], "values": values}
+
+    def located(self, output: Tensor) -> Target:
+        return Located(self.positions(_checked(output)), self.output)
 
     def _address(self, output: Tensor) -> tuple[Tensor, ...]:
         positions = self.positions(_checked(output))
@@ -160,6 +167,20 @@ class ElementPerSample(Picked):
             )
 
 
+class Located(Picked):
+    """One element for each sample, known to exist: positions (B, number of dimensions after the batch)."""
+
+    def __init__(self, positions: Tensor, output: str | None = None) -> None:
+        super().__init__(output)
+        self.at = positions
+
+    def positions(self, output: Tensor) -> Tensor:
+        return self.at.to(output.device)
+
+    def take(self, samples: Sequence[int], total: int) -> Target:
+        return Located(self.at[torch.as_tensor(samples, device=self.at.device, dtype=torch.long)], self.output)
+
+
 class Difference(Target):
     """The difference of two picked elements."""
 
@@ -186,6 +207,9 @@ class Difference(Target):
 
     def take(self, samples: Sequence[int], total: int) -> Target:
         return Difference(self.first.take(samples, total), self.second.take(samples, total), self.output)
+
+    def located(self, output: Tensor) -> Target:
+        return Difference(self.first.located(output), self.second.located(output), self.output)
 
     def fixed(self, output: Callable[[], Tensor]) -> Target:
         return Difference(self.first.fixed(output), self.second.fixed(output), self.output)

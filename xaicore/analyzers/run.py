@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from xaicore.analyzers.filters import make_filter
 from xaicore.analyzers.jobs import Job, Options, Split
+from xaicore.analyzers.originals import Originals, starts_of
 from xaicore.analyzers.passes import Parting, Passes, Plan, Walked
 from xaicore.analyzers.quantities import Function
 from xaicore.analyzers.targets import Target
@@ -17,7 +18,6 @@ from xaicore.engine import Inputs
 from xaicore.errors import InputError, LayerError
 from xaicore.explanation import Diagnostics, Explanation
 from xaicore.graph import Graph, Ref, trace
-from xaicore.graph.tokens import pull_to_tokens
 from xaicore.propagation import Composite
 
 if TYPE_CHECKING:
@@ -25,9 +25,19 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """One batch: one forward, one backward walk a job. Everything is matched before anything runs."""
+    """One batch: one forward, one backward walk a job. Everything is matched before anything runs.
 
-    def __init__(self, model: nn.Module, part: Inputs, composites: Sequence[Composite], options: Options) -> None:
+    ``like`` has the user's own tensors, whose type the results take.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        part: Inputs,
+        composites: Sequence[Composite],
+        options: Options,
+        like: Mapping[str, Tensor],
+    ) -> None:
         self.options = options
         self.composites = composites
         plain = trace(model, *part.args, **part.kwargs)
@@ -36,19 +46,14 @@ class Run:
         self.tensors = self.graph.flatten(part.args, part.kwargs)
         self.sizes = self.graph.sizes(self.tensors)
         self.batch = part.batch
-        self.given = dict(zip((layer.name for layer in self.graph.inputs), self.tensors, strict=True))
-        # The graph takes keyword arguments in the order of their names.
-        as_given = Inputs(part.args, dict(sorted(part.kwargs.items())), part.names).tensors()
-        self.names = dict(zip(self.given, as_given, strict=True))
-        self.starts = self._starts()
+        self.originals = Originals(self.graph, part, like)
+        self.starts = starts_of(self.graph, options.layer)
         self.recorded = {name: self.graph.find_ref(name) for name in options.record}
         self.filters = self._filters(options.filter or {})
         self.parting = None if options.split is None else self._parting(options.split)
 
-    def explain(
-        self, jobs: Sequence[Job], targets: Sequence[Target], like: dict[str, Tensor]
-    ) -> list[list[Explanation]]:
-        """Make the explanations of each job; ``like``: the user's own tensors, whose type the results take."""
+    def explain(self, jobs: Sequence[Job], targets: Sequence[Target]) -> list[list[Explanation]]:
+        """Make the explanations of each job."""
         plans = [
             self._plan(job.analyzer, composite, target)
             for job, composite, target in zip(jobs, self.composites, targets, strict=True)
@@ -67,7 +72,7 @@ class Run:
         flows = self._flows()
         return [
             [
-                self._explanation(plan, walked, like, flow)
+                self._explanation(plan, walked, flow)
                 for flow, walked in zip(flows, walks[number * len(flows) :], strict=False)
             ]
             for number, plan in enumerate(plans)
@@ -77,21 +82,6 @@ class Run:
         from xaicore.analyzers.compiled import run_compiled  # imports much of torch that nothing else needs
 
         return run_compiled(passes, self.tensors, self.options)
-
-    def _starts(self) -> dict[str, tuple[Ref, ...]]:
-        """Where the walk ends, by the name under which the result is returned."""
-        if self.options.layer is not None:
-            ref = self.graph.find_ref(self.options.layer)
-            if ref.layer.constant:
-                raise LayerError(f"'{self.options.layer}' does not depend on the inputs: it has no relevance")
-            return {self.options.layer: (ref,)}
-        starts = self.graph.sources
-        if not starts:
-            raise InputError(
-                f"none of the inputs ({', '.join(self.given)}) can be explained: none is floating-point, and none is "
-                "looked up in an embedding"
-            )
-        return starts
 
     def _filters(self, chosen: Mapping[str, Any]) -> dict[Ref, Callable[[Tensor], Tensor]]:
         found: dict[Ref, Callable[[Tensor], Tensor]] = {}
@@ -148,12 +138,12 @@ class Run:
                 raise LayerError(f"'{ref!r}' does not lie between {', '.join(self.starts)} and the target")
         return Plan(analyzer, target, name, matching)
 
-    def _explanation(self, plan: Plan, walked: Walked, like: dict[str, Tensor], flow: str) -> Explanation:
+    def _explanation(self, plan: Plan, walked: Walked, flow: str) -> Explanation:
         analyzer, target, matching = plan.analyzer, plan.target, plan.matching
         analyzer.check_output(walked.output.detach(), target)
         output, found, end = walked.output, walked.found, self.graph.outputs[plan.output]
         readout = _Readout(analyzer, found, walked.values)
-        relevance = self._by_input(readout, like)
+        relevance = self._by_input(readout)
         diagnostics = Diagnostics.measure(
             relevance,
             walked.scores,
@@ -170,35 +160,16 @@ class Run:
             diagnostics=diagnostics,
             method=analyzer.method,
             parameters=params,
-            inputs=self._inputs(),
+            inputs=self.originals.kept(),
             recorded={name: readout(ref) for name, ref in self.recorded.items()},
             layer=self.options.layer,
         )
 
-    def _by_input(self, readout: Callable[[Ref], Tensor], like: dict[str, Tensor]) -> Tensor | dict[str, Tensor]:
+    def _by_input(self, readout: Callable[[Ref], Tensor]) -> Tensor | dict[str, Tensor]:
         if self.options.layer is not None:
             ((ref,),) = self.starts.values()
             return readout(ref)
-        found = {self.names[name]: self._at_input(name, refs, readout, like) for name, refs in self.starts.items()}
-        return next(iter(found.values())) if len(self.given) == 1 else found
-
-    def _at_input(
-        self, name: str, refs: Sequence[Ref], readout: Callable[[Ref], Tensor], like: dict[str, Tensor]
-    ) -> Tensor:
-        tensor = self.given[name]
-        if tensor.is_floating_point():
-            relevance = readout(refs[0])
-            own = like.get(self.names[name])
-            return relevance if own is None else relevance.to(own.device, own.dtype)
-        # One value a token: the sum over the embedding, and over the embeddings where there are several.
-        source = next(layer for layer in self.graph.inputs if layer.name == name)
-        inputs = dict(zip(self.graph.inputs, self.tensors, strict=True))
-        tokens = [pull_to_tokens(self.graph, source, ref, readout(ref).sum(-1), inputs, self.sizes) for ref in refs]
-        return torch.stack(tokens).sum(0) if len(tokens) > 1 else tokens[0]
-
-    def _inputs(self) -> Tensor | dict[str, Tensor]:
-        given = {self.names[name]: tensor.detach().clone() for name, tensor in self.given.items()}
-        return next(iter(given.values())) if len(given) == 1 else given
+        return self.originals.like({name: [readout(ref) for ref in refs] for name, refs in self.starts.items()})
 
     def _conserves(self, end: Ref) -> bool:
         """Whether all that leads to the output passes the starts: at a layer beside a skip connection it does not."""
@@ -211,11 +182,7 @@ class Run:
         notes = list(self.graph.notes)
         if isinstance(target, Function) and any("softmax" in note for note in notes):
             notes.append("the target function was given these logits, not probabilities")
-        if self.options.layer is None:
-            ignored = [self.names[layer.name] for layer in self.graph.inputs if layer.name not in self.starts]
-            if ignored:
-                notes.append(f"not explained: {', '.join(ignored)} (integers that no embedding looks up)")
-        return notes
+        return [*notes, *self.originals.notes(self.options.layer)]
 
     def _unreached(self, found: Mapping[Ref, Tensor]) -> list[str]:
         names = [name for name, refs in self.starts.items() if not any(ref in found for ref in refs)]

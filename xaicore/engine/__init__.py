@@ -1,11 +1,31 @@
-"""Runs explanations: puts inputs where the model is, splits batches, shows progress."""
+"""Runs explanations: puts inputs where the model is, splits the work into batches that fit, shows progress."""
 
 from __future__ import annotations
 
+from xaicore.engine.blocks import Block
 from xaicore.engine.engine import Engine
-from xaicore.engine.inputs import Inputs
+from xaicore.engine.inputs import Inputs, batch_of, samples_of
 from xaicore.engine.placement import device_and_dtype
-from xaicore.engine.preparation import prepare
+from xaicore.engine.preparation import prepare, prepare_arrays
 from xaicore.engine.progress import progress_bar
+from xaicore.engine.report import Report
+from xaicore.engine.seeds import generator
+from xaicore.engine.streams import Batch, batches
+from xaicore.engine.sweep import Sweep
 
-__all__ = ["Engine", "Inputs", "device_and_dtype", "prepare", "progress_bar"]
+__all__ = [
+    "Batch",
+    "Block",
+    "Engine",
+    "Inputs",
+    "Report",
+    "Sweep",
+    "batch_of",
+    "batches",
+    "device_and_dtype",
+    "generator",
+    "prepare",
+    "prepare_arrays",
+    "progress_bar",
+    "samples_of",
+]

@@ -30,8 +30,12 @@ class Inputs:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the tensors by name, in the order of the arguments; nested ones are called "name.key"."""
-        leaves = (leaf for name, value in self._arguments() for leaf in _leaves(name, value))
-        return {name: leaf for name, leaf in leaves if isinstance(leaf, Tensor)}
+        return {name: leaf for name, leaf in self.leaves() if isinstance(leaf, Tensor)}
+
+    def leaves(self) -> Iterator[tuple[str, Any]]:
+        """The tensors and plain values with their names, in the order of the arguments."""
+        for name, value in self._arguments():
+            yield from _leaves(name, value)
 
     @property
     def batch(self) -> int:
@@ -76,3 +80,22 @@ def _mapped(value: Any, function: Callable[[Any], Any]) -> Any:
     if isinstance(value, tuple):
         return tuple(_mapped(each, function) for each in value)
     return function(value)
+
+
+def batch_of(inputs: Any) -> int | None:
+    """The batch of inputs as a user passes them: the length of the first argument that has one."""
+    for _, leaf in _leaves("", inputs):
+        if hasattr(leaf, "__len__") and not isinstance(leaf, str):
+            return len(leaf) if not isinstance(leaf, Tensor) or leaf.dim() else None
+    return None
+
+
+def samples_of(inputs: Any, start: int, stop: int) -> Any:
+    """The samples from `start` to `stop` of inputs as a user passes them: tensors, arrays, data frames, lists."""
+    batch = batch_of(inputs)
+
+    def part(leaf: Any) -> Any:
+        sized = hasattr(leaf, "__len__") and not isinstance(leaf, str) and not (isinstance(leaf, Tensor) and not leaf.dim())
+        return leaf[start:stop] if sized and len(leaf) == batch else leaf
+
+    return _mapped(inputs, part)

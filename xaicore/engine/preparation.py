@@ -43,11 +43,38 @@ def prepare(inputs: Any, model: nn.Module, *, tracked: bool = False) -> Inputs:
         args = inputs if isinstance(inputs, tuple) else (inputs,)
     names = _argument_names(model, args, kwargs)
     device, dtype = device_and_dtype(model)
-    prepared = Inputs(
-        args=tuple(_prepared(name, value, device, dtype, tracked) for name, value in zip(names, args, strict=True)),
-        kwargs={name: _prepared(name, value, device, dtype, tracked) for name, value in kwargs.items()},
-        names=names,
+    return _checked(
+        Inputs(
+            args=tuple(_prepared(name, value, device, dtype, tracked) for name, value in zip(names, args, strict=True)),
+            kwargs={name: _prepared(name, value, device, dtype, tracked) for name, value in kwargs.items()},
+            names=names,
+        )
     )
+
+
+def prepare_arrays(inputs: Any) -> Inputs:
+    """The arguments of a function on arrays, as tensors with the types that they were given in.
+
+    As `prepare`, for something that is no PyTorch model: nothing is moved to another device or made another type, and
+    the arguments are called by their position.
+    """
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}
+    if isinstance(inputs, Mapping):
+        kwargs = {str(name): value for name, value in inputs.items()}
+    else:
+        args = inputs if isinstance(inputs, tuple) else (inputs,)
+    names = tuple(f"input_{position}" if len(args) > 1 else "input" for position in range(len(args)))
+    return _checked(
+        Inputs(
+            args=tuple(_prepared(name, value, None, None, False) for name, value in zip(names, args, strict=True)),
+            kwargs={name: _prepared(name, value, None, None, False) for name, value in kwargs.items()},
+            names=names,
+        )
+    )
+
+
+def _checked(prepared: Inputs) -> Inputs:
     tensors = prepared.tensors()
     if not tensors:
         raise InputError("There is nothing to explain: the inputs hold no tensor or array.")
@@ -79,7 +106,7 @@ def _argument_names(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, A
     return tuple(names[: len(args)])
 
 
-def _prepared(name: str, value: Any, device: torch.device, dtype: torch.dtype | None, tracked: bool) -> Any:
+def _prepared(name: str, value: Any, device: torch.device | None, dtype: torch.dtype | None, tracked: bool) -> Any:
     if isinstance(value, Mapping):
         return {key: _prepared(f"{name}.{key}", each, device, dtype, tracked) for key, each in value.items()}
     if isinstance(value, tuple):
@@ -95,7 +122,8 @@ def _prepared(name: str, value: Any, device: torch.device, dtype: torch.dtype | 
         raise InputError(f"Input {name!r} is empty: its shape is {tuple(tensor.shape)}.")
     # A tensor made in inference mode can never be recorded by autograd; a copy can.
     tensor = tensor.clone() if tensor.is_inference() else tensor if tracked else tensor.detach()
-    tensor = tensor.to(device, dtype) if tensor.is_floating_point() else tensor.to(device)
+    if device is not None:
+        tensor = tensor.to(device, dtype) if tensor.is_floating_point() else tensor.to(device)
     _refuse_non_finite(name, tensor)
     return tensor
 

@@ -31,13 +31,16 @@ class Diagnostics:
     relevance_sum : Tensor (B,)
         Sum of the relevance of each sample, over all inputs.
     conservation_gap : Tensor (B,) or None
-        ``|explained - relevance_sum| / |explained|``; None for methods that do not promise conservation.
+        ``|explained - relevance_sum| / |explained|``; None for methods that do not promise conservation. Where there
+        is a reference, ``explained - reference`` stands for ``explained``: completeness.
     non_finite : int
         How many relevance values are NaN or infinite.
     fallbacks : list of str
         Layers that were handled by a fallback, and by which.
     notes : list of str
         Whatever else a user should know (a softmax head was stripped, ...).
+    reference : Tensor (B,) or None
+        The explained quantity at a baseline, for methods whose relevance explains the difference to it.
     ledger : list of dict or None
         One row a layer, in the order of the walk: ``layer``, ``kind``, ``module_path`` and, summed over the batch,
         ``relevance_in``, ``relevance_out``, ``bias``, ``stabilizer``, ``elsewhere`` (what went to inputs that are not
@@ -51,6 +54,7 @@ class Diagnostics:
     fallbacks: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     ledger: list[dict[str, Any]] | None = None
+    reference: Tensor | None = None
 
     @classmethod
     def measure(
@@ -62,6 +66,7 @@ class Diagnostics:
         fallbacks: Iterable[str] = (),
         notes: Iterable[str] = (),
         ledger: list[dict[str, Any]] | None = None,
+        reference: Tensor | None = None,
     ) -> Self:
         """Take the numbers from the relevance itself; `conserving` says whether the method promises conservation."""
         parts = list(relevance.values()) if isinstance(relevance, Mapping) else [relevance]
@@ -76,10 +81,11 @@ class Diagnostics:
             precision = torch.float32 if explained.device.type == "mps" else torch.float64
             total = sum(part.reshape(len(part), -1).sum(1, dtype=precision) for part in parts)
             relevance_sum = torch.as_tensor(total, device=explained.device)  # the inputs may live elsewhere
-        gap = (explained - relevance_sum).abs() / explained.abs().clamp_min(_TINY) if conserving else None
-        if conserving and parts:
+        goal = explained if reference is None else explained - reference.detach()
+        gap = (goal - relevance_sum).abs() / goal.abs().clamp_min(_TINY) if conserving else None
+        if conserving and parts and reference is None:
             notes += _cancellation(parts, explained)
-        return cls(explained, relevance_sum, gap, count_non_finite(parts), list(fallbacks), notes, ledger)
+        return cls(explained, relevance_sum, gap, count_non_finite(parts), list(fallbacks), notes, ledger, reference)
 
     def warnings(self) -> list[str]:
         """Say, one sentence each, what makes the explanation less trustworthy; empty when nothing does."""
@@ -110,6 +116,8 @@ class Diagnostics:
         if self.conservation_gap is not None and self.conservation_gap.numel():
             worst, sample = _worst(self.conservation_gap)
             lines[3] = ("conservation gap", f"worst {worst:.3g} (sample {sample})")
+        if self.reference is not None:
+            lines.insert(2, ("at the baseline", _spread(self.reference)))
         lines += [("note", note) for note in self.notes]
         lines += [("warning", warning) for warning in self.warnings()]
         text = "\n".join(f"{name:<18} {value}" for name, value in lines)
@@ -145,12 +153,12 @@ class Diagnostics:
         notes = list(self.notes)
         if self.ledger is not None:
             notes.append(f"the ledger is a sum over {len(self.explained)} samples: it was left out of a selection")
-        explained, total, gap = (
+        explained, total, gap, reference = (
             None if tensor is None else tensor[index.to(tensor.device)]
-            for tensor in (self.explained, self.relevance_sum, self.conservation_gap)
+            for tensor in (self.explained, self.relevance_sum, self.conservation_gap, self.reference)
         )
         assert explained is not None and total is not None
-        return Diagnostics(explained, total, gap, non_finite, list(self.fallbacks), notes)
+        return Diagnostics(explained, total, gap, non_finite, list(self.fallbacks), notes, reference=reference)
 
     @classmethod
     def concat(cls, parts: Sequence[Diagnostics]) -> Diagnostics:
@@ -158,6 +166,7 @@ class Diagnostics:
         if not parts:
             raise InputError("Diagnostics.concat was given an empty list: pass one entry a chunk.")
         gaps = [part.conservation_gap for part in parts if part.conservation_gap is not None]
+        references = [part.reference for part in parts if part.reference is not None]
         ledgers = [part.ledger for part in parts if part.ledger is not None]
         return Diagnostics(
             torch.cat([part.explained for part in parts]),
@@ -167,6 +176,7 @@ class Diagnostics:
             list(dict.fromkeys(text for part in parts for text in part.fallbacks)),
             list(dict.fromkeys(text for part in parts for text in part.notes)),
             _add_ledgers(ledgers) if len(ledgers) == len(parts) else None,
+            torch.cat(references) if len(references) == len(parts) else None,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -177,7 +187,7 @@ class Diagnostics:
                 return None
             return {"dtype": plain(tensor.dtype), "values": to_json(tensor.detach().tolist())}
 
-        names = ("explained", "relevance_sum", "conservation_gap")
+        names = ("explained", "relevance_sum", "conservation_gap", "reference")
         return {name: encoded(getattr(self, name)) for name in names} | self.texts()
 
     @classmethod
@@ -185,12 +195,13 @@ class Diagnostics:
         """Undo `to_dict`."""
 
         def tensor(name: str) -> Any:
-            entry = from_json(data[name])
+            entry = from_json(data.get(name))
             if entry is None:
                 return None
             return torch.tensor(entry["values"], dtype=getattr(torch, entry["dtype"].removeprefix("torch.")))
 
-        return cls.from_parts(data, tensor("explained"), tensor("relevance_sum"), tensor("conservation_gap"))
+        tensors = (tensor(name) for name in ("explained", "relevance_sum", "conservation_gap", "reference"))
+        return cls.from_parts(data, *tensors)
 
     def texts(self) -> dict[str, Any]:
         """Return everything but the tensors as standard JSON data."""
@@ -198,10 +209,17 @@ class Diagnostics:
         return {name: to_json(plain(getattr(self, name))) for name in names}
 
     @classmethod
-    def from_parts(cls, texts: Mapping[str, Any], explained: Tensor, total: Tensor, gap: Tensor | None) -> Diagnostics:
-        """Put together what `texts` and the three tensors hold."""
+    def from_parts(
+        cls,
+        texts: Mapping[str, Any],
+        explained: Tensor,
+        total: Tensor,
+        gap: Tensor | None = None,
+        reference: Tensor | None = None,
+    ) -> Diagnostics:
+        """Put together what `texts` and the tensors hold."""
         names = ("non_finite", "fallbacks", "notes", "ledger")
-        return cls(explained, total, gap, *(from_json(texts[name]) for name in names))
+        return cls(explained, total, gap, *(from_json(texts[name]) for name in names), reference=reference)
 
 
 def _cancellation(parts: Sequence[Tensor], explained: Tensor) -> list[str]:

@@ -122,6 +122,8 @@ def _tensors(explanation: Explanation) -> dict[str, Tensor]:
     }
     if checks.conservation_gap is not None:
         tensors["diagnostics.conservation_gap"] = checks.conservation_gap
+    if checks.reference is not None:
+        tensors["diagnostics.reference"] = checks.reference
     groups = {"relevance": explanation.relevance, "inputs": explanation.inputs, "recorded": explanation.recorded}
     for group, content in groups.items():
         if isinstance(content, Tensor):
@@ -178,6 +180,7 @@ def _assembled(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Expl
         tensors["diagnostics.explained"],
         tensors["diagnostics.relevance_sum"],
         tensors.get("diagnostics.conservation_gap"),
+        tensors.get("diagnostics.reference"),
     )
     return Explanation(
         relevance=group("relevance"),

@@ -27,7 +27,7 @@ def cut_graph(graph: Graph, start: Layer) -> Graph:
         if layer in rest and layer is not start:
             wanted += [ref for ref in layer.inputs if ref.layer not in rest or ref.layer is start]
     wanted = list(dict.fromkeys(wanted))
-    inputs = {ref: _input_for(ref) for ref in wanted}
+    inputs = {ref: input_for(ref) for ref in wanted}
     body = [layer for layer in graph.layers if layer.constant or (layer in rest and layer is not start)]
     part = Graph(
         [*inputs.values(), *body],
@@ -49,6 +49,6 @@ def _descendants(graph: Graph, start: Layer) -> set[Layer]:
     return found
 
 
-def _input_for(ref: Ref) -> Layer:
+def input_for(ref: Ref) -> Layer:
     name = ref.layer.name if len(ref.layer.outputs) == 1 else f"{ref.layer.name}.{ref.index}"
     return Layer(name, Kind.INPUT, ref.layer.op, "input", {}, (ref.info,), module_path=ref.layer.module_path)

@@ -172,6 +172,21 @@ class Graph:
 
         return cut_graph(self, self.find(layer))
 
+    def opened(self, refs: Sequence[Ref]) -> Graph:
+        """The graph with these tensors as inputs in place of what computes them; they come first, in this order.
+
+        After them come those of its own inputs that the rest still needs, for example for the other branch of a
+        residual block: unlike at a `cut`, that is computed again.
+
+        Raises
+        ------
+        LayerError
+            No output depends on one of the tensors.
+        """
+        from xaicore.graph.opening import opened_graph
+
+        return opened_graph(self, refs)
+
     @property
     def folded(self) -> Graph:
         """The graph with each batch norm folded into a linear layer beside it, or made a linear layer of its own."""
@@ -244,6 +259,11 @@ class Graph:
 
     def run(self, tensors: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
         """The outputs by name; each intermediate value is freed after its last use."""
+        values = self.values(tensors, list(self.outputs.values()))
+        return {name: values[ref] for name, ref in self.outputs.items()}
+
+    def values(self, tensors: Sequence[torch.Tensor], wanted: Sequence[Ref]) -> dict[Ref, torch.Tensor]:
+        """The values of these tensors; only what they need is computed, and freed after its last use."""
         sizes = self.sizes(tensors)
         self.constants.refresh()
         values: dict[Ref, torch.Tensor] = {
@@ -253,14 +273,17 @@ class Graph:
         def lookup(ref: Ref) -> torch.Tensor:
             return self.constants.value(ref, sizes) if ref.layer.constant else values[ref]
 
+        needed = self.before(wanted)
+        kept = set(wanted)
         for layer in self.layers:
-            if layer.constant or layer.kind is Kind.INPUT:
+            if layer.constant or layer.kind is Kind.INPUT or layer not in needed:
                 continue
             for index, value in enumerate(layer.call(lookup, sizes)):
                 values[Ref(layer, index)] = value
             for ref in self.last_uses.get(layer, ()):
-                values.pop(ref, None)
-        return {name: lookup(ref) for name, ref in self.outputs.items()}
+                if ref not in kept:
+                    values.pop(ref, None)
+        return {ref: lookup(ref) for ref in wanted}
 
     @cached_property
     def last_uses(self) -> dict[Layer, list[Ref]]:
