@@ -82,7 +82,8 @@ class Watching(PropagationAnalyzer):
 def test_no_more_windows_are_run_at_once_than_the_batch_size(model: nn.Module) -> None:
     watching = Watching(model)
     SlidingWindow(watching, window=WINDOW).analyze(X, 1, batch_size=3)
-    assert vars(watching)["batches"] == [3, 3, 2]
+    batches = vars(watching)["batches"]
+    assert max(batches) <= 3 and sum(batches) == 8 and len(batches) < 8
 
 
 def test_without_a_target_one_class_a_sample_is_explained_whose_scores_sum_to_most(model: nn.Module) -> None:

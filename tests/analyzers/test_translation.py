@@ -101,7 +101,8 @@ class Watching(PropagationAnalyzer):
 def test_no_more_copies_are_run_at_once_than_the_batch_size(model: nn.Module) -> None:
     watching = Watching(model)
     TranslationAverage(watching, shifts=1).analyze(X, batch_size=5)
-    assert vars(watching)["batches"] == [5, 5, 5, 3]
+    batches = vars(watching)["batches"]
+    assert max(batches) <= 5 and sum(batches) == 18 and len(batches) < 18
     watching = Watching(model)
     TranslationAverage(watching, shifts=1).analyze(X)
     assert vars(watching)["batches"] == [2] * 9

@@ -6,16 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xaicore.analyzers.base import Analyzer, check_is_module
-from xaicore.analyzers.jobs import Job, Options
+from xaicore.analyzers.jobs import Job, Options, engine_of
 from xaicore.analyzers.joint import explain_jointly
 from xaicore.analyzers.propagation import PropagationAnalyzer
-from xaicore.engine import Engine
 from xaicore.errors import ParameterError
 from xaicore.explanation import Explanation
 from xaicore.plugins import find_method, resolve
 
 _ANALYZE_OPTIONS = frozenset(
-    "output layer record filter ledger batch_size progress create_graph fallback compile".split()
+    "output layer record filter ledger batch_size progress engine create_graph fallback compile".split()
 )
 
 
@@ -82,17 +81,17 @@ def compare(
         By the canonical name of the method, in the order given; an analyzer whose name is taken gets a number.
     """
     analyzers = _analyzers(model, methods)
-    engine = Engine(options.get("batch_size"), options.get("progress"))
+    engine = engine_of(options)
     joint = [a for a in analyzers if isinstance(a, PropagationAnalyzer)]
     found: dict[int, Explanation] = {}
     if joint:
-        choices = Options.named({name: options[name] for name in options if name not in ("batch_size", "progress")})
+        choices = Options.named(options)
         jobs = [Job(analyzer, target) for analyzer in joint]
         explanations = explain_jointly(check_is_module(model), inputs, jobs, choices, engine)
         found.update({id(a): explanation for a, explanation in zip(joint, explanations, strict=True)})
     for analyzer in analyzers:
         if id(analyzer) not in found:
-            found[id(analyzer)] = analyzer.analyze(inputs, target, **options)
+            found[id(analyzer)] = analyzer.analyze(inputs, target, engine=engine, **options)
     return _by_name([(analyzer.method, found[id(analyzer)]) for analyzer in analyzers])
 
 

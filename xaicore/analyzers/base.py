@@ -60,7 +60,9 @@ class Analyzer(ABC):
         """The canonical name (``lrp.epsilon``); of a class that no plugin registered, the name of the class."""
         package = type(self).__module__.partition(".")[0]
         own = (spec for spec in plugin_registry().methods() if spec.target.partition(".")[0] == package)
-        names = (spec.name for spec in own if resolve(spec.target) is type(self))
+        # Only what is called like this class is imported.
+        alike = (spec for spec in own if spec.target.partition(":")[2] == type(self).__qualname__)
+        names = (spec.name for spec in alike if resolve(spec.target) is type(self))
         return next(names, type(self).__qualname__)
 
     @classmethod

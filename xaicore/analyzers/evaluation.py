@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from xaicore.analyzers.baselines import Baseline
 from xaicore.analyzers.quantities import Target
 from xaicore.engine import Block
 from xaicore.explanation import Diagnostics, Explanation
@@ -41,6 +42,9 @@ class Evaluation(ABC):
         About how much memory a row takes, for `Engine.sweep`.
     notes : list of str
         What the user should know about this evaluation.
+    start, total : int
+        Where these samples begin in the batch that the user passed, and how many that has: for parameters with one
+        entry a sample. Large batches are explained some samples at a time.
     """
 
     varied: dict[str, Tensor]
@@ -51,6 +55,8 @@ class Evaluation(ABC):
     values: Tensor
     row_bytes: int
     notes: list[str]
+    start: int = 0
+    total: int = 0
 
     @abstractmethod
     def outputs(self, varied: Varied, block: Block) -> Tensor:
@@ -63,6 +69,10 @@ class Evaluation(ABC):
     def scores(self, varied: Varied, block: Block) -> Tensor:
         """The explained value of each row of a block, (rows,)."""
         return self.target_of(block).score(self.outputs(varied, block)).detach()
+
+    def baseline(self, baseline: Baseline, number: int = 0) -> dict[str, Tensor]:
+        """Variant ``number`` of a baseline of the inputs, where things are varied: (B, ...) or (1, ...) each."""
+        return baseline.at(self.varied, number)
 
     def target_of(self, block: Block) -> Target:
         """The target of each row of a block."""

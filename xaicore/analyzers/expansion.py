@@ -61,6 +61,9 @@ class ExpansionAnalyzer(Analyzer):
     needs_gradient: ClassVar[bool] = False
     """Whether `attribute` calls ``evaluation.gradients``: then the model must be a module that can be captured."""
 
+    needs_whole_batch: ClassVar[bool] = False
+    """Whether a sample's result depends on the others of its batch: then all are explained in one evaluation."""
+
     @abstractmethod
     def attribute(self, evaluation: Any, engine: Engine) -> Attribution:
         """Explain the samples of an evaluation (a `GraphEvaluation` where gradients or a layer are asked for)."""
@@ -114,6 +117,7 @@ class ExpansionAnalyzer(Analyzer):
         def explain_part(start: int, stop: int, chosen: Target, engine: Engine) -> Explanation:
             part = inputs if stop - start == total else samples_of(inputs, start, stop)
             evaluation = self._evaluation(part, chosen, output, layer, engine)
+            evaluation.start, evaluation.total = start, total or evaluation.batch
             found = self.attribute(evaluation, engine)
             return evaluation.explanation(self, **vars(found))
 
@@ -121,7 +125,7 @@ class ExpansionAnalyzer(Analyzer):
             total = batch_of(inputs)
             chosen = resolve_target(target, output)
             at_once = self._samples_at_once(engine)
-            if total is None or total <= at_once:
+            if total is None or total <= at_once or self.needs_whole_batch:
                 return explain_part(0, total or 0, chosen, engine)
             inner = engine.within()
             groups = Engine(at_once, engine.progress)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from xaicore.engine import Engine
 from xaicore.errors import ParameterError, nearest
 from xaicore.graph import Part
 
@@ -62,3 +63,8 @@ class Options:
                     f"There is no option '{name}' (there are: {', '.join(known)}).{nearest(name, known)}"
                 )
         return cls(**options)
+
+
+def engine_of(options: dict[str, Any]) -> Engine:
+    """The engine that options of ``analyze`` ask for; takes what concerns it out of them."""
+    return Engine.of(options.pop("engine", None), options.pop("batch_size", "auto"), options.pop("progress", None))

@@ -16,8 +16,12 @@ from xaicore.analyzers.targets import Target, resolve_target
 from xaicore.engine import Engine, Inputs
 from xaicore.errors import InputError
 from xaicore.explanation import Explanation
+from xaicore.graph import trace
+from xaicore.graph.footprint import bytes_of_backward
 from xaicore.graph.trace import one_at_a_time
 from xaicore.propagation import Composite
+
+_ENOUGH_TO_TRACE = 32
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,8 @@ def _explain_jointly(
             found.update(zip(group, made, strict=True))
         return [explanation for number in range(len(jobs)) for explanation in found[number]]
 
-    chunks = engine.run(run, prepared, targets)
+    row_bytes = _bytes_of_a_sample(model, prepared, composites) if engine.batch_size == "auto" else None
+    chunks = engine.run(run, prepared, targets, row_bytes=row_bytes, divisible=_is_divisible(prepared, options))
     return [Explanation.concat(parts) if len(parts) > 1 else parts[0] for parts in map(list, zip(*chunks, strict=True))]
 
 
@@ -77,14 +82,33 @@ def _groups(composites: Sequence[Composite], options: Options) -> list[list[int]
     return list(groups.values())
 
 
+def _bytes_of_a_sample(model: nn.Module, prepared: Inputs, composites: Sequence[Composite]) -> int:
+    """About how much memory one sample takes, from the shapes of the graph."""
+    some = prepared if prepared.batch <= _ENOUGH_TO_TRACE else prepared.slice(0, _ENOUGH_TO_TRACE)
+    graph = trace(model, *some.args, **some.kwargs)
+    graph = next((c.graph_of(graph) for c in composites if c.family == "relevance"), graph)
+    sizes = graph.sizes(graph.flatten(some.args, some.kwargs))
+    return -(-bytes_of_backward(graph, sizes) // some.batch)
+
+
+def _is_divisible(prepared: Inputs, options: Options) -> bool:
+    """Whether samples can be run apart: not where a tensor belongs to all of them, whose relevance is not joined."""
+    return options.layer is not None or _shared(prepared) is None
+
+
+def _shared(prepared: Inputs) -> str | None:
+    """An input that is floating-point and without the batch in front."""
+    floats = ((name, t) for name, t in prepared.tensors().items() if t.is_floating_point())
+    return next((name for name, tensor in floats if tensor.shape[:1] != (prepared.batch,)), None)
+
+
 def _check_divisible(prepared: Inputs, options: Options, engine: Engine) -> None:
-    """Refuse to split what belongs to all samples together: the relevance of its parts could not be joined."""
-    batch = prepared.batch
-    if options.layer is not None or engine.batch_size is None or engine.batch_size >= batch:
+    """Refuse a batch size that the inputs cannot be split into."""
+    size = engine.batch_size
+    name = _shared(prepared)
+    if name is None or options.layer is not None or not isinstance(size, int) or size >= prepared.batch:
         return
-    for name, tensor in prepared.tensors().items():
-        if tensor.is_floating_point() and tensor.shape[:1] != (batch,):
-            raise InputError(
-                f"input '{name}' of shape {tuple(tensor.shape)} does not have the batch of {batch} in front, so that "
-                "the relevance of separate batches cannot be joined. Leave batch_size= out."
-            )
+    raise InputError(
+        f"input '{name}' of shape {tuple(prepared.tensors()[name].shape)} does not have the batch of {prepared.batch} "
+        "in front, so that the relevance of separate batches cannot be joined. Leave batch_size= out."
+    )

@@ -14,20 +14,23 @@ class Meter(TorchDispatchMode):
 
     Attributes
     ----------
-    most : int
-        Twice the bytes that the largest operation reads and writes, weights aside: about what lives at once.
+    total : int
+        The bytes of all that was computed. Less lives at once, but this is what a batch should be measured by.
     """
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._weights = {each.untyped_storage().data_ptr() for each in (*model.parameters(), *model.buffers())}
-        self.most = 1
+        self._known = {each.untyped_storage().data_ptr() for each in (*model.parameters(), *model.buffers())}
+        self.total: int = 1
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        seen: dict[int, int] = {}
-        for leaf in pytree.tree_leaves((args, kwargs, result)):
-            if isinstance(leaf, Tensor) and (storage := leaf.untyped_storage().data_ptr()) not in self._weights:
-                seen[storage] = max(seen.get(storage, 0), leaf.numel() * leaf.element_size())
-        self.most = max(self.most, 2 * sum(seen.values()))
+        given = {_storage(leaf) for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)}
+        made = {_storage(leaf): leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor)}
+        # A view of what there was takes no memory.
+        self.total += sum(leaf.nbytes for storage, leaf in made.items() if storage not in given | self._known)
         return result
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()

@@ -108,7 +108,7 @@ class CallableEvaluation(Evaluation):
             return _BYTES_A_NUMBER * sum(tensor[0].numel() for tensor in self.varied.values())
         with Meter(self._model) as meter:
             self._call(self._arguments.slice(0, 1))
-        return meter.most
+        return meter.total
 
     def as_input(self, relevance: Mapping[str, Tensor]) -> Tensor | dict[str, Tensor]:
         returned = {}

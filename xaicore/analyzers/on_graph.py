@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from xaicore.analyzers.baselines import Baseline
 from xaicore.analyzers.evaluation import Evaluation, Varied
 from xaicore.analyzers.originals import Originals, own_tensors, starts_of
 from xaicore.analyzers.passes import Passes, Plan
 from xaicore.analyzers.propagation import PropagationAnalyzer
+from xaicore.analyzers.sources import Sources
 from xaicore.analyzers.targets import resolve_target
 from xaicore.engine import Block, Engine
 from xaicore.errors import InputError, LayerError
@@ -56,6 +58,7 @@ class GraphEvaluation(Evaluation):
             self.layer = layer
             self.batch = prepared.batch
             self.device = tensors[0].device
+            self._sources = Sources(graph, self._originals)
             self._open(graph, tensors, starts)
         with engine.report.phase("run"), engine.computing(self.device), torch.no_grad():
             outputs = self.graph.run(self._tensors)
@@ -91,8 +94,8 @@ class GraphEvaluation(Evaluation):
         for name, tensor in self.varied.items():
             if tensor.shape[:1] != (self.batch,):
                 raise LayerError(
-                    f"'{name}' has shape {tuple(tensor.shape)} for {self.batch} samples: only tensors with the batch in "
-                    "front can be varied sample by sample. Explain at another layer."
+                    f"'{name}' has shape {tuple(tensor.shape)} for {self.batch} samples: only tensors with the batch "
+                    "in front can be varied sample by sample. Explain at another layer."
                 )
 
     def _check_batch(self) -> None:
@@ -144,12 +147,21 @@ class GraphEvaluation(Evaluation):
     def _rows_of(self, tensor: Tensor, block: Block) -> Tensor:
         return block.repeat(tensor) if tensor.shape[:1] == (self.batch,) else tensor
 
+    def baseline(self, baseline: Baseline, number: int = 0) -> dict[str, Tensor]:
+        """Variant ``number`` of a baseline where things are varied: like ``varied``, (B, ...) or (1, ...) each.
+
+        It is a baseline of the inputs. An integer input takes integers, from a `Given` or `Data`; any other baseline
+        stands in place of its embedding. At an inner layer it is what the layer computes from that.
+        """
+        at_sources = self._sources.baseline(baseline, number)
+        if self.layer is None:
+            return dict(zip(self._names, at_sources, strict=True))
+        return {self._names[0]: self._sources.carried(at_sources, self.layer)}
+
     # Results
 
     def as_input(self, relevance: Mapping[str, Tensor]) -> Tensor | dict[str, Tensor]:
-        found = {
-            start: [relevance[self._names[place]] for place in places] for start, places in self._places.items()
-        }
+        found = {start: [relevance[self._names[place]] for place in places] for start, places in self._places.items()}
         if self.layer is not None:
             return found[self.layer][0]
         return self._originals.like(found)

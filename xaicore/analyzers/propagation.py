@@ -10,8 +10,9 @@ from torch import Tensor
 
 from xaicore.analyzers.advice import Advice
 from xaicore.analyzers.base import Analyzer, check_is_module
-from xaicore.analyzers.jobs import Job, Options, Split
+from xaicore.analyzers.jobs import Job, Options, Split, engine_of
 from xaicore.analyzers.joint import explain_jointly
+from xaicore.analyzers.streaming import streamed
 from xaicore.analyzers.targets import Contrast, Target
 from xaicore.engine import Engine
 from xaicore.errors import ParameterError, TargetError
@@ -68,6 +69,7 @@ class PropagationAnalyzer(Analyzer):
         """Which mapping handles which layer of the model, for inputs like these; nothing is propagated."""
         return self.build_composite().with_fallback(fallback).match(self.graph(inputs), strict=strict)
 
+    @streamed
     def analyze(
         self,
         inputs: Any,
@@ -78,8 +80,9 @@ class PropagationAnalyzer(Analyzer):
         record: Sequence[str] = (),
         filter: Mapping[str, Any] | None = None,
         ledger: bool = False,
-        batch_size: int | None = None,
+        batch_size: int | str | None = "auto",
         progress: bool | None = None,
+        engine: Engine | None = None,
         create_graph: bool = False,
         fallback: str | None = None,
         compile: bool | str = False,
@@ -88,8 +91,9 @@ class PropagationAnalyzer(Analyzer):
 
         Parameters
         ----------
-        inputs : Tensor, array, or tuple or dict of them
+        inputs : Tensor, array, or tuple or dict of them; or an iterable of batches
             What the model takes; a tuple is passed by position, a dict by keyword. The first dimension is the batch.
+            A DataLoader, a generator or another iterable is explained batch by batch (see `xaicore.batches`).
         target : optional
             What is explained. None: the predicted class of each sample. An int: a class. A sequence of ints: one
             class a sample. A tuple: an element of an output with more dimensions. `Contrast(a, b)`: a difference. A
@@ -107,10 +111,12 @@ class PropagationAnalyzer(Analyzer):
             that broadcasts to the output, or a function that is given what arrived and returns what goes on.
         ledger : bool
             Keep the account of every layer: relevance in, out, absorbed by bias and stabilizer.
-        batch_size : int, optional
-            Run this many samples at a time. Default: all at once.
+        batch_size : int, 'auto' or None
+            Most samples to run at once. ``'auto'``: what memory allows and speed asks for. None: all of them.
         progress : bool, optional
             A progress bar. Default: where there are several batches and a terminal.
+        engine : Engine, optional
+            More settings (precision, memory limit), and the report of what was run.
         create_graph : bool
             Return an explanation that can be differentiated with respect to inputs and parameters.
         fallback : {None, 'gradient'}
@@ -134,8 +140,9 @@ class PropagationAnalyzer(Analyzer):
         ------
         CaptureError, InputError, TargetError, LayerError, MatchError
         """
+        engine = Engine.of(engine, batch_size, progress)
+        compile = compile or engine.compile
         choices = Options(output, layer, record, filter, ledger, create_graph, fallback, compile)
-        engine = Engine(batch_size, progress)
         return explain_jointly(check_is_module(self.model), inputs, [Job(self, target)], choices, engine)[0]
 
     def analyze_targets(self, inputs: Any, targets: Sequence[TargetLike], **options: Any) -> list[Explanation]:
@@ -143,7 +150,7 @@ class PropagationAnalyzer(Analyzer):
 
         ``options`` are those of `analyze`.
         """
-        engine = Engine(options.pop("batch_size", None), options.pop("progress", None))
+        engine = engine_of(options)
         jobs = [Job(self, target) for target in targets]
         if not jobs:
             raise TargetError("targets= is empty: give one target an explanation, such as range(10) for ten classes.")
@@ -187,7 +194,7 @@ class PropagationAnalyzer(Analyzer):
         chosen = named_parts(parts)
         if not chosen or "elsewhere" in chosen:
             raise ParameterError("parts= needs at least one part, and none called 'elsewhere': that is all the others")
-        engine = Engine(options.pop("batch_size", None), options.pop("progress", None))
+        engine = engine_of(options)
         choices = replace(Options.named(options), split=Split(layer, tuple(chosen), tuple(chosen.values())))
         found = explain_jointly(check_is_module(self.model), inputs, [Job(self, target)], choices, engine)
         return dict(zip([*chosen, "elsewhere"], found, strict=True))

@@ -13,8 +13,10 @@ from xaicore.analyzers.base import Analyzer
 from xaicore.analyzers.meta import MetaAnalyzer
 from xaicore.analyzers.quantities import Predicted
 from xaicore.analyzers.sizes import a_number_each
+from xaicore.analyzers.streaming import streamed
 from xaicore.analyzers.targets import resolve_target
 from xaicore.analyzers.views import Subject, check_options, explain_views, predict_views
+from xaicore.engine import Engine
 from xaicore.errors import InputError, ParameterError, nearest
 from xaicore.explanation import Explanation
 
@@ -80,19 +82,21 @@ class SlidingWindow(MetaAnalyzer):
                 raise InputError(f"a stride of {stride} leaves gaps between windows of {window}: give {window} or less")
         return list(itertools.product(*map(_starts, sizes, windows, strides)))
 
-    def predict(self, inputs: Any, *, output: str | int | None = None, batch_size: int | None = None) -> Tensor:
+    def predict(self, inputs: Any, *, output: str | int | None = None, batch_size: int | str | None = "auto") -> Tensor:
         """The sum of the outputs of all windows, (B, ...)."""
         subject = Subject.of(inputs, type(self).__name__)
-        return predict_views(self.wrapped, subject, self._views(subject), output, batch_size)
+        return predict_views(self.wrapped, subject, self._views(subject), output, Engine(batch_size))
 
+    @streamed
     def analyze(
         self,
         inputs: Any,
         target: Any = None,
         *,
         output: str | int | None = None,
-        batch_size: int | None = None,
+        batch_size: int | str | None = "auto",
         progress: bool | None = None,
+        engine: Engine | None = None,
         **options: Any,
     ) -> Explanation:
         """Explain the score of the target, summed over all windows.
@@ -104,8 +108,12 @@ class SlidingWindow(MetaAnalyzer):
         target, output, **options
             As the wrapped analyzer takes them, but for ``layer`` and ``record``. No target: see ``predicted``; the one
             class of a sample costs a forward pass over the windows beforehand.
-        batch_size : int, optional
-            Run this many windows at a time. Default: one window of each sample.
+        batch_size : int, 'auto' or None
+            Run this many windows at a time. ``'auto'``: one window of each sample. None: all.
+        progress : bool, optional
+            A progress bar. Default: where it takes more than one batch and there is a terminal.
+        engine : Engine, optional
+            More settings (precision, memory limit), and the report of what was run.
 
         Returns
         -------
@@ -117,14 +125,15 @@ class SlidingWindow(MetaAnalyzer):
         InputError, ParameterError
             For inputs smaller than a window; for a stride that leaves gaps; for options that name inner layers.
         """
+        engine = Engine.of(engine, batch_size, progress)
         check_options(options, type(self).__name__)
         subject = Subject.of(inputs, type(self).__name__)
         views = self._views(subject)
         chosen = resolve_target(target, output)
         own_classes = self.predicted == "window" and isinstance(chosen, Predicted)
         if not own_classes:
-            chosen = chosen.fixed(lambda: self.predict(inputs, output=output, batch_size=batch_size))
-        seen = explain_views(self.wrapped, subject, views, chosen, batch_size=batch_size, progress=progress, **options)
+            chosen = chosen.fixed(lambda: self.predict(inputs, output=output, batch_size=engine.batch_size))
+        seen = explain_views(self.wrapped, subject, views, chosen, engine, **options)
         samples = len(subject.tensor)
         several = {"kind": "mixed", "labels": ["each window's own"] * samples, "index": [None] * samples}
         return seen.explanation(self, subject.tensor, 1.0, **(several if own_classes else {}))

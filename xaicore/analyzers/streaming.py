@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any, TypeVar
 
 import torch
 
+from xaicore.analyzers.jobs import engine_of
 from xaicore.engine import Engine, progress_bar
 from xaicore.engine.streams import Batch, ahead, batches_of, is_stream, pinned
 from xaicore.errors import InputError, ParameterError, TargetError, nearest
@@ -39,26 +40,27 @@ def streamed(analyze: Analyze) -> Analyze:
     return wrapper  # type: ignore[return-value]
 
 
-def explained_batches(analyzer: Any, stream: Iterable[Any], target: Any = None, **options: Any) -> Iterator[Explanation]:
+def explained_batches(
+    analyzer: Any, stream: Iterable[Any], target: Any = None, **options: Any
+) -> Iterator[Explanation]:
     """Explain a stream batch by batch; nothing but the batch at hand is kept."""
-    engine: Engine = Engine.of(options.pop("engine", None), options.pop("batch_size", "auto"), options.pop("progress", None))
+    engine = engine_of(options)
     inner = engine.within()
     batches = batches_of(stream)
     if _device_of(analyzer.model).type == "cuda":
         batches = ahead(batches, pinned)
-    total = len(stream) if hasattr(stream, "__len__") else None
+    total = len(stream) if isinstance(stream, Sized) else None
     with progress_bar(total, show=engine.progress, unit="batch") as bar:
-        finished = 0
-        for batch in batches:
+        for number, batch in enumerate(batches):
             try:
-                yield _explained(analyzer, batch, target, inner, options)
+                explanation = _explained(analyzer, batch, target, inner, options)
             except KeyboardInterrupt:
-                if not finished:
+                if not number:
                     raise
                 engine.report.interrupted = True
                 return
-            finished += 1
             bar.update(1)
+            yield explanation
 
 
 def _explained(analyzer: Any, batch: Batch, target: Any, engine: Engine, options: dict[str, Any]) -> Explanation:

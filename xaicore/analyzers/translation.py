@@ -14,8 +14,10 @@ from torch import Tensor
 from xaicore.analyzers.base import Analyzer
 from xaicore.analyzers.meta import MetaAnalyzer
 from xaicore.analyzers.sizes import a_number_each, integer
+from xaicore.analyzers.streaming import streamed
 from xaicore.analyzers.targets import resolve_target
 from xaicore.analyzers.views import Subject, check_options, explain_views
+from xaicore.engine import Engine
 from xaicore.errors import InputError, ParameterError, nearest
 from xaicore.explanation import Explanation
 
@@ -101,14 +103,16 @@ class TranslationAverage(MetaAnalyzer):
         """The output for the input as it is, (B, ...)."""
         return self.wrapped.predict(inputs, output=output)
 
+    @streamed
     def analyze(
         self,
         inputs: Any,
         target: Any = None,
         *,
         output: str | int | None = None,
-        batch_size: int | None = None,
+        batch_size: int | str | None = "auto",
         progress: bool | None = None,
+        engine: Engine | None = None,
         **options: Any,
     ) -> Explanation:
         """Explain the mean score of the translated copies of the inputs.
@@ -120,8 +124,12 @@ class TranslationAverage(MetaAnalyzer):
         target, output, **options
             As the wrapped analyzer takes them, but for ``layer`` and ``record``. No target: the class that is
             predicted for the input as it is.
-        batch_size : int, optional
-            Run this many copies at a time. Default: one copy of each sample.
+        batch_size : int, 'auto' or None
+            Run this many copies at a time. ``'auto'``: one copy of each sample. None: all.
+        progress : bool, optional
+            A progress bar. Default: where it takes more than one batch and there is a terminal.
+        engine : Engine, optional
+            More settings (precision, memory limit), and the report of what was run.
 
         Returns
         -------
@@ -133,11 +141,12 @@ class TranslationAverage(MetaAnalyzer):
         InputError, ParameterError
             For inputs without dimensions to move along, or too small; for options that name inner layers.
         """
+        engine = Engine.of(engine, batch_size, progress)
         check_options(options, type(self).__name__)
         subject = Subject.of(inputs, type(self).__name__)
         views = [Translation(by, self.mode, self.value) for by in self.translations(subject.tensor.shape)]
         fixed = resolve_target(target, output).fixed(lambda: self.predict(inputs, output=output))
-        seen = explain_views(self.wrapped, subject, views, fixed, batch_size=batch_size, progress=progress, **options)
+        seen = explain_views(self.wrapped, subject, views, fixed, engine, **options)
         explanation = seen.explanation(self, subject.tensor, 1 / len(views))
         if self.mode == "constant":
             # What the copies had in all, less what came back to the input.

@@ -6,7 +6,7 @@ keeps the sum. Views are run a few at a time and added up as they come, so that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -16,8 +16,7 @@ from torch import Tensor
 
 from xaicore.analyzers.base import Analyzer
 from xaicore.analyzers.targets import Target
-from xaicore.engine import Engine
-from xaicore.engine.progress import progress_bar
+from xaicore.engine import Block, Engine
 from xaicore.errors import InputError, ParameterError
 from xaicore.explanation import Diagnostics, Explanation
 
@@ -116,83 +115,68 @@ def check_options(options: Mapping[str, Any], what: str) -> None:
 
 
 def explain_views(
-    analyzer: Analyzer,
-    subject: Subject,
-    views: Sequence[View],
-    target: Target,
-    *,
-    batch_size: int | None,
-    progress: bool | None,
-    **options: Any,
+    analyzer: Analyzer, subject: Subject, views: Sequence[View], target: Target, engine: Engine, **options: Any
 ) -> Seen:
-    """Explain all views of the subject, at most ``batch_size`` inputs of the model at a time (default: one view)."""
+    """Explain all views of the subject, in batches that the engine chooses (by default one view of each sample)."""
     x = subject.tensor
     total = torch.zeros_like(x, dtype=_wide(x.dtype), requires_grad=False)
     first: list[Explanation] = []
+    checks: list[Diagnostics] = []
     prediction: Any = 0.0
     explained: Any = 0.0
-    checks: list[Diagnostics] = []
-    with progress_bar(len(x) * len(views), show=progress if len(views) > 1 else False, unit="view") as bar:
-        for pieces in _pieces(len(x), views, batch_size):
-            given = torch.cat([view.take(x[start:stop]) for view, start, stop in pieces])
-            samples = [sample for _, start, stop in pieces for sample in range(start, stop)]
-            found = analyzer.analyze(subject.packed(given), target.take(samples, len(x)), progress=False, **options)
-            assert isinstance(found.relevance, Tensor)  # of one input
-            if sum(map(len, first)) < len(x):
-                first.append(replace(found[: len(x) - sum(map(len, first))], recorded={}))
-            offset = 0
-            for view, start, stop in pieces:
-                rows = slice(offset, offset + stop - start)
-                view.give_back(found.relevance[rows].to(total.device, total.dtype), total[start:stop])
-                offset = rows.stop
-            index = torch.tensor(samples, device=found.prediction.device)
-            prediction = _added(prediction, index, found.prediction, len(x))
-            explained = _added(explained, index, found.diagnostics.explained, len(x))
-            checks.append(found.diagnostics)
-            bar.update(len(samples))
+    inner = engine.within(batch_size=None)
+
+    def explain(block: Block) -> Explanation:
+        rows = target.take(block.numbers().tolist(), len(x))
+        return analyzer.analyze(subject.packed(_rows(views, x, block)), rows, engine=inner, **options)
+
+    sweep = engine.sweep(len(x), len(views), explain, device=x.device, unit="view")
+    for block, found in sweep:
+        assert isinstance(found.relevance, Tensor)  # of one input
+        relevance = block.grid(found.relevance.to(total.device, total.dtype))
+        for number, step in enumerate(block.steps):
+            views[step].give_back(relevance[:, number], total[block.start : block.stop])
+        if block.first == 0:
+            first.append(replace(found[:: len(block.steps)], recorded={}))
+        prediction = _added(prediction, found.prediction, block, len(x))
+        explained = _added(explained, found.diagnostics.explained, block, len(x))
+        checks.append(found.diagnostics)
+    if sweep.finished < len(x):
+        raise KeyboardInterrupt
     return Seen(total, prediction, explained, Explanation.concat(first), Diagnostics.concat(checks))
 
 
 def predict_views(
-    analyzer: Analyzer, subject: Subject, views: Sequence[View], output: str | int | None, batch_size: int | None
+    analyzer: Analyzer, subject: Subject, views: Sequence[View], output: str | int | None, engine: Engine
 ) -> Tensor:
     """The sum over the views of the outputs that would be explained, (B, ...)."""
     x = subject.tensor
     total: Any = 0.0
-    for pieces in _pieces(len(x), views, batch_size):
-        given = torch.cat([view.take(x[start:stop]) for view, start, stop in pieces])
-        samples = [sample for _, start, stop in pieces for sample in range(start, stop)]
-        found = analyzer.predict(subject.packed(given), output=output)
-        total = _added(total, torch.tensor(samples, device=found.device), found, len(x))
+
+    def predict(block: Block) -> Tensor:
+        return analyzer.predict(subject.packed(_rows(views, x, block)), output=output)
+
+    sweep = engine.sweep(len(x), len(views), predict, device=x.device, unit="view")
+    for block, found in sweep:
+        total = _added(total, found, block, len(x))
+    if sweep.finished < len(x):
+        raise KeyboardInterrupt
     result: Tensor = total
     return result
 
 
-def _pieces(samples: int, views: Sequence[View], batch_size: int | None) -> Iterator[list[tuple[View, int, int]]]:
-    """Which samples of which views are run together, view by view."""
-    size = Engine(batch_size).batch_size or samples
-    pieces: list[tuple[View, int, int]] = []
-    room = size
-    for view in views:
-        start = 0
-        while start < samples:
-            stop = min(start + room, samples)
-            pieces.append((view, start, stop))
-            room -= stop - start
-            start = stop
-            if not room:
-                yield pieces
-                pieces, room = [], size
-    if pieces:
-        yield pieces
+def _rows(views: Sequence[View], x: Tensor, block: Block) -> Tensor:
+    """These views of these samples, sample by sample."""
+    return torch.stack([views[step].take(block.of(x)) for step in block.steps], 1).flatten(0, 1)
 
 
-def _added(total: Any, index: Tensor, values: Tensor, samples: int) -> Tensor:
-    """Add the values of these samples to the sum of each."""
+def _added(total: Any, values: Tensor, block: Block, samples: int) -> Tensor:
+    """Add the values of these rows to the sum of each sample."""
     values = values.detach().to(_wide(values.dtype))
     if not isinstance(total, Tensor):
         total = values.new_zeros((samples, *values.shape[1:]))
-    added: Tensor = total.index_add_(0, index, values)
+    total[block.start : block.stop] += block.grid(values).sum(1)
+    added: Tensor = total
     return added
 
 

@@ -63,7 +63,7 @@ class Block:
 
     def grid(self, per_row: Tensor) -> Tensor:
         """One entry a row as samples by steps, (rows, ...) -> (samples, steps, ...); a view."""
-        return per_row.unflatten(0, (self.samples, len(self.steps)))
+        return per_row.reshape(self.samples, len(self.steps), *per_row.shape[1:])
 
     def cross(self, per_sample: Tensor) -> Tensor:
         """The entries of these samples with room for the steps, (B, ...) -> (samples, 1, ...); a view.

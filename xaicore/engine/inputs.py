@@ -85,8 +85,8 @@ def _mapped(value: Any, function: Callable[[Any], Any]) -> Any:
 def batch_of(inputs: Any) -> int | None:
     """The batch of inputs as a user passes them: the length of the first argument that has one."""
     for _, leaf in _leaves("", inputs):
-        if hasattr(leaf, "__len__") and not isinstance(leaf, str):
-            return len(leaf) if not isinstance(leaf, Tensor) or leaf.dim() else None
+        if (length := _length(leaf)) is not None:
+            return length
     return None
 
 
@@ -95,7 +95,11 @@ def samples_of(inputs: Any, start: int, stop: int) -> Any:
     batch = batch_of(inputs)
 
     def part(leaf: Any) -> Any:
-        sized = hasattr(leaf, "__len__") and not isinstance(leaf, str) and not (isinstance(leaf, Tensor) and not leaf.dim())
-        return leaf[start:stop] if sized and len(leaf) == batch else leaf
+        return leaf[start:stop] if _length(leaf) == batch else leaf
 
     return _mapped(inputs, part)
+
+
+def _length(leaf: Any) -> int | None:
+    sized = hasattr(leaf, "__len__") and not isinstance(leaf, str)
+    return None if not sized or getattr(leaf, "ndim", 1) == 0 else len(leaf)

@@ -7,13 +7,13 @@ from typing import Any
 from tqdm import tqdm
 
 
-def progress_bar(total: int, *, show: bool | None = None, description: str = "", unit: str = "sample") -> tqdm[Any]:
+def progress_bar(total: int | None, *, show: bool | None = None, description: str = "", unit: str = "sample") -> tqdm[Any]:
     """Return a progress bar on stderr, to be used in a `with` statement.
 
     Parameters
     ----------
     total
-        Number of steps.
+        Number of steps; None: not known.
     show
         None: only where stderr is a terminal, and gone when done. True: always, and left standing. False: never.
     """

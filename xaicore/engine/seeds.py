@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from xaicore.errors import ParameterError
+
 
 def generator(seed: int, *keys: int, device: torch.device | str = "cpu") -> torch.Generator:
     """A generator for one purpose: the same seed and keys give the same numbers, in whatever order they are asked for.
@@ -16,5 +18,8 @@ def generator(seed: int, *keys: int, device: torch.device | str = "cpu") -> torc
     >>> float(torch.rand(1, generator=generator(0, 7))) == float(torch.rand(1, generator=generator(0, 7)))
     True
     """
-    state = np.random.SeedSequence([seed, *keys]).generate_state(1, np.uint64)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ParameterError(f"seed={seed!r} must be an integer of at least 0")
+    # The number of keys is one of them: NumPy takes no notice of zeros at the end.
+    state = np.random.SeedSequence([len(keys), seed, *keys]).generate_state(1, np.uint64)
     return torch.Generator(device=device).manual_seed(int(state[0]))

@@ -70,8 +70,8 @@ def _taken(item: Any, what: Any) -> Any:
     try:
         return item[what]
     except (KeyError, IndexError, TypeError):
-        known = f"keys {list(item)}" if isinstance(item, Mapping) else f"{len(item)} entries"
-        raise InputError(f"batches: an item of the data has no entry {what!r}; it is a {type(item).__name__} with {known}") from None
+        has = f" with the keys {list(item)}" if isinstance(item, Mapping) else ""
+        raise InputError(f"an item of the data has no entry {what!r}: it is a {type(item).__name__}{has}") from None
 
 
 def is_stream(inputs: Any) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import torch
 
 from xaicore.engine.blocks import Block, blocks_of
 from xaicore.engine.interrupts import Interrupts
-from xaicore.engine.memory import forget_peak, free_memory, in_words, peak_memory, ran_out, release
+from xaicore.engine.memory import forget_peak, free_memory, peak_memory, ran_out, release
 from xaicore.engine.progress import progress_bar
 from xaicore.errors import OutOfMemoryError
 
@@ -26,7 +26,8 @@ class Sweep(Generic[Result]):
 
     Blocks come sample by sample: some samples with all their steps, then the next. Where memory runs out, the block
     is run again in halves, and so are those that follow; what is finished stays. Ctrl-C ends the iteration after the
-    block that is running (a second one at once); `finished` then says how far it came.
+    block that is running (a second one at once); `finished` then says how far it came. Where nobody says how much
+    memory a row takes, ``batch_size="auto"`` is one step of all samples.
 
     Attributes
     ----------
@@ -70,17 +71,17 @@ class Sweep(Generic[Result]):
         with Interrupts() as interrupts, progress_bar(self.samples * self.steps, show=show, unit=self.unit) as bar:
             while waiting and not interrupts.asked:
                 block = waiting.popleft()
-                if self._too_large(block) or not self._attempt(block):
+                attempt = None if self._too_large(block) else self._attempt(block)
+                if attempt is None:
                     waiting.extendleft(reversed(self._smaller(block)))
                     continue
-                if self.interrupted:
+                if not attempt:
                     break
                 report.count(block.rows)
                 for sample in range(block.start, block.stop):
                     self.done[sample] += len(block.steps)
                 bar.update(block.rows)
-                result, self._result = self._result, None
-                yield block, result
+                yield block, attempt.pop()
             self.interrupted |= bool(waiting) and interrupts.asked
         peak = peak_memory(self.device)
         report.peak_memory = max(filter(None, (report.peak_memory, peak)), default=None)
@@ -92,18 +93,18 @@ class Sweep(Generic[Result]):
         if not self.divisible:
             rows = self.samples * self.steps if self.steps == 1 else self.samples
             return blocks_of(self.samples, self.steps, rows)
-        rows_at_once = self.engine.rows(self.row_bytes, self.device)
+        unknown = self.row_bytes is None and self.engine.batch_size == "auto"
+        rows_at_once = self.samples if unknown else self.engine.rows(self.row_bytes, self.device)
         return blocks_of(self.samples, self.steps, self.samples * self.steps if rows_at_once is None else rows_at_once)
 
-    def _attempt(self, block: Block) -> bool:
-        """Run a block; False: memory ran out."""
+    def _attempt(self, block: Block) -> list[Result] | None:
+        """Run a block: its one result, no result after Ctrl-C, None where memory ran out."""
         try:
             with self.engine.report.phase("run"), self.engine.computing(self.device):
-                self._result: Any = self.function(block)
-            return True
+                return [self.function(block)]
         except KeyboardInterrupt:
             self.interrupted = True
-            return True
+            return []
         except (RuntimeError, MemoryError) as error:
             if not ran_out(error) or isinstance(error, OutOfMemoryError):
                 raise
@@ -116,7 +117,7 @@ class Sweep(Generic[Result]):
                 f"{'row' if block.rows == 1 else 'rows that cannot be run apart'} at a time: {reason}. "
                 "Free memory, use smaller inputs or a lower precision, or explain at a later layer."
             )
-        return False
+        return None
 
     def _too_large(self, block: Block) -> bool:
         """Whether a block is known not to fit: memory ran out with fewer rows, or would by the estimate."""
@@ -124,20 +125,10 @@ class Sweep(Generic[Result]):
         if most is not None and block.rows > most and self._can_shrink(block):
             return True
         if self.row_bytes is None or not self._can_shrink(block):
-            self._check_limit(block)
             return False
         limit = self.engine.memory_limit
         room = limit if limit is not None else free_memory(self.device) if self.device.type == "cpu" else None
         return room is not None and block.rows * self.row_bytes > room
-
-    def _check_limit(self, block: Block) -> None:
-        limit = self.engine.memory_limit
-        if limit is not None and self.row_bytes is not None and block.rows * self.row_bytes > limit:
-            raise OutOfMemoryError(
-                f"{block.rows} {self.unit if block.rows == 1 else self.unit + 's'} at a time need about "
-                f"{in_words(block.rows * self.row_bytes)}, more than memory_limit={in_words(limit)}, and cannot be run "
-                "in smaller parts."
-            )
 
     def _can_shrink(self, block: Block) -> bool:
         return len(block.steps) > 1 or (block.samples > 1 and self.divisible)

@@ -1,4 +1,4 @@
-"""Gradient methods for xaicore: saliency, sensitivity, input times gradient, Guided Backprop, Deconvnet.
+"""Gradient methods for xaicore: gradients, their integrals and averages, Grad-CAM, DeepLIFT.
 
 Importing this package imports no torch; names are resolved on first use (PEP 562).
 """
@@ -8,15 +8,24 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-_METHODS = ("Deconvnet", "GuidedBackprop", "InputXGradient", "Saliency", "Sensitivity")
-_MODULES = ("mappings", "methods")
+_METHODS = {
+    "methods": ("Deconvnet", "GuidedBackprop", "InputXGradient", "Saliency", "Sensitivity"),
+    "integrated": ("Integrated",),
+    "expected": ("Expected",),
+    "taylor": ("Taylor",),
+    "smooth": ("Smooth", "Variance"),
+    "cam": ("GradCam", "GradCamPlusPlus", "GuidedGradCam"),
+    "deeplift": ("DeepLift", "DeepShap"),
+}
+_MODULE_OF = {name: module for module, names in _METHODS.items() for name in names}
+_MODULES = ("mappings", *_METHODS)
 
-__all__ = [*_METHODS, *_MODULES]
+__all__ = [*_MODULE_OF, *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _METHODS:
-        return getattr(importlib.import_module("xai_gradients.methods"), name)
+    if name in _MODULE_OF:
+        return getattr(importlib.import_module(f"xai_gradients.{_MODULE_OF[name]}"), name)
     if name in _MODULES:
         return importlib.import_module(f"xai_gradients.{name}")
     raise AttributeError(f"module 'xai_gradients' has no attribute {name!r}")
