@@ -5,6 +5,7 @@ from xaicore.analyzers.api import compare, create_analyzer, explain
 from xaicore.analyzers.base import Analyzer
 from xaicore.analyzers.evaluation import Evaluation
 from xaicore.analyzers.expansion import Attribution, ExpansionAnalyzer
+from xaicore.analyzers.noise import NoiseAverage
 from xaicore.analyzers.on_callable import CallableEvaluation
 from xaicore.analyzers.on_graph import GraphEvaluation
 from xaicore.analyzers.propagation import PropagationAnalyzer
@@ -21,6 +22,7 @@ __all__ = [
     "Evaluation",
     "ExpansionAnalyzer",
     "GraphEvaluation",
+    "NoiseAverage",
     "PropagationAnalyzer",
     "SlidingWindow",
     "Target",

@@ -64,6 +64,11 @@ class ExpansionAnalyzer(Analyzer):
     needs_whole_batch: ClassVar[bool] = False
     """Whether a sample's result depends on the others of its batch: then all are explained in one evaluation."""
 
+    @property
+    def graph_form(self) -> str:
+        """The form of batch norm in the graph that is evaluated; see `Graph.form`."""
+        return "plain"
+
     @abstractmethod
     def attribute(self, evaluation: Any, engine: Engine) -> Attribution:
         """Explain the samples of an evaluation (a `GraphEvaluation` where gradients or a layer are asked for)."""
@@ -116,7 +121,7 @@ class ExpansionAnalyzer(Analyzer):
 
         def explain_part(start: int, stop: int, chosen: Target, engine: Engine) -> Explanation:
             part = inputs if stop - start == total else samples_of(inputs, start, stop)
-            evaluation = self._evaluation(part, chosen, output, layer, engine)
+            evaluation = self.evaluation(part, chosen, output, layer, engine)
             evaluation.start, evaluation.total = start, total or evaluation.batch
             found = self.attribute(evaluation, engine)
             return evaluation.explanation(self, **vars(found))
@@ -138,14 +143,21 @@ class ExpansionAnalyzer(Analyzer):
 
     def predict(self, inputs: Any, *, output: str | int | None = None) -> Tensor:
         with torch.inference_mode(False), one_at_a_time:
-            return self._evaluation(inputs, None, output, None, Engine()).prediction
+            return self.evaluation(inputs, None, output, None, Engine()).prediction
 
-    def _evaluation(
+    def evaluation(
         self, inputs: Any, target: Any, output: str | int | None, layer: str | None, engine: Engine
     ) -> Evaluation:
+        """The model on one batch, as `attribute` is given it; a method that varies something else makes its own."""
         if self.needs_gradient or layer is not None:
             return GraphEvaluation(
-                check_is_module(self.model), inputs, target, output=output, layer=layer, engine=engine
+                check_is_module(self.model),
+                inputs,
+                target,
+                output=output,
+                layer=layer,
+                engine=engine,
+                form=self.graph_form,
             )
         return CallableEvaluation(self.model, inputs, target, output=output, engine=engine)
 

@@ -62,7 +62,7 @@ def _explain_jointly(
             found.update(zip(group, made, strict=True))
         return [explanation for number in range(len(jobs)) for explanation in found[number]]
 
-    row_bytes = _bytes_of_a_sample(model, prepared, composites) if engine.batch_size == "auto" else None
+    row_bytes = bytes_of_a_sample(model, prepared, composites) if engine.batch_size == "auto" else None
     chunks = engine.run(run, prepared, targets, row_bytes=row_bytes, divisible=_is_divisible(prepared, options))
     return [Explanation.concat(parts) if len(parts) > 1 else parts[0] for parts in map(list, zip(*chunks, strict=True))]
 
@@ -82,7 +82,7 @@ def _groups(composites: Sequence[Composite], options: Options) -> list[list[int]
     return list(groups.values())
 
 
-def _bytes_of_a_sample(model: nn.Module, prepared: Inputs, composites: Sequence[Composite]) -> int:
+def bytes_of_a_sample(model: nn.Module, prepared: Inputs, composites: Sequence[Composite]) -> int:
     """About how much memory one sample takes, from the shapes of the graph."""
     some = prepared if prepared.batch <= _ENOUGH_TO_TRACE else prepared.slice(0, _ENOUGH_TO_TRACE)
     graph = trace(model, *some.args, **some.kwargs)

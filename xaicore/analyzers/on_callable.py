@@ -47,7 +47,7 @@ class CallableEvaluation(Evaluation):
         self._model, self._engine = model, engine
         is_module = isinstance(model, nn.Module)
         self._arguments = engine.prepare(inputs, model) if is_module else prepare_arrays(inputs)
-        self._restore = {} if is_module else _restoring(inputs, self._arguments)
+        self._restore = {} if is_module else restoring(inputs, self._arguments)
         self._own = own_tensors(inputs, self._arguments)
         tensors = self._arguments.tensors()
         self.batch = self._arguments.batch
@@ -106,7 +106,8 @@ class CallableEvaluation(Evaluation):
     def _bytes_of_a_row(self) -> int:
         if not isinstance(self._model, nn.Module):
             return _BYTES_A_NUMBER * sum(tensor[0].numel() for tensor in self.varied.values())
-        with Meter(self._model) as meter:
+        meter = Meter(self._model)
+        with meter:
             self._call(self._arguments.slice(0, 1))
         return meter.total
 
@@ -122,7 +123,7 @@ class CallableEvaluation(Evaluation):
         return next(iter(kept.values())) if len(kept) == 1 else kept
 
 
-def _restoring(inputs: Any, prepared: Inputs) -> dict[str, Restore]:
+def restoring(inputs: Any, prepared: Inputs) -> dict[str, Restore]:
     """How each tensor becomes again what the user passed."""
     given = Inputs(
         args=() if isinstance(inputs, Mapping) else inputs if isinstance(inputs, tuple) else (inputs,),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from xaicore.analyzers.originals import Originals, own_tensors, starts_of
 from xaicore.analyzers.passes import Passes, Plan
 from xaicore.analyzers.propagation import PropagationAnalyzer
 from xaicore.analyzers.sources import Sources
-from xaicore.analyzers.targets import resolve_target
+from xaicore.analyzers.targets import Target, resolve_target
 from xaicore.engine import Block, Engine
 from xaicore.errors import InputError, LayerError
 from xaicore.graph import Graph, Ref, trace
@@ -115,18 +115,30 @@ class GraphEvaluation(Evaluation):
         """The explained value of each row, (rows,), and its gradient with respect to each of ``varied``."""
         scores: list[Tensor] = []
         gradients: dict[str, list[Tensor]] = {name: [] for name in self.varied}
-        target = self.target_of(block)
-        start = 0
-        for tensors, rows in self._calls(varied, block):
-            samples = [min(row, block.rows - 1) for row in range(start, start + len(tensors[0]))]
-            plan = Plan(self._analyzer, target.take(samples, block.rows), self._output, self._matching)
+        for tensors, target, rows in self.runs(varied, block):
+            plan = Plan(self._analyzer, target, self._output, self._matching)
             (walked,) = Passes(self.graph, [plan], list(self.refs), [], {}).run(tensors)
             scores.append(walked.scores.detach()[:rows])
             for ref, name in self.refs.items():
                 found = walked.found[ref] if ref in walked.found else torch.zeros_like(tensors[self._names.index(name)])
                 gradients[name].append(found[:rows])
-            start += rows
         return _joined(scores), {name: _joined(each) for name, each in gradients.items()}
+
+    @property
+    def end(self) -> Ref:
+        """The explained output of ``graph``."""
+        return self.graph.outputs[self._output]
+
+    def runs(self, varied: Varied, block: Block) -> Iterator[tuple[list[Tensor], Target, int]]:
+        """The runs of ``graph`` that the rows of a block take, for methods with walks of their own.
+
+        Each is one tensor for each of its inputs, the target of these rows, and how many of the rows count.
+        """
+        target, start = self.target_of(block), 0
+        for tensors, rows in self._calls(varied, block):
+            samples = [min(row, block.rows - 1) for row in range(start, start + len(tensors[0]))]
+            yield tensors, target.take(samples, block.rows), rows
+            start += rows
 
     def _calls(self, varied: Varied, block: Block) -> list[tuple[list[Tensor], int]]:
         """The inputs of each run of the graph, and how many of their rows count.
@@ -165,6 +177,13 @@ class GraphEvaluation(Evaluation):
         if self.layer is not None:
             return found[self.layer][0]
         return self._originals.like(found)
+
+    def at_inputs(self, relevance: Mapping[str, Tensor]) -> Tensor | dict[str, Tensor]:
+        """What a method made for the inputs from something else that it varied, in the form in which it is returned.
+
+        By the names of the graph's inputs, each of its shape (an integer input: one value an entry); others get zeros.
+        """
+        return self._originals.filled(relevance)
 
     def inputs(self) -> Tensor | dict[str, Tensor]:
         return self._originals.kept()

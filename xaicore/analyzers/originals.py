@@ -56,6 +56,18 @@ class Originals:
         ]
         return torch.stack(tokens).sum(0) if len(tokens) > 1 else tokens[0]
 
+    def filled(self, relevance: Mapping[str, Tensor]) -> Tensor | dict[str, Tensor]:
+        """Relevance by input of the graph, already of its shape, in the form of the inputs; zeros for the others."""
+        returned: dict[str, Tensor] = {}
+        for name in self.graph.sources:
+            tensor = self.given[name]
+            # Integers have relevance all the same: one floating-point value each.
+            dtype = tensor.dtype if tensor.is_floating_point() else None
+            values = relevance[name] if name in relevance else torch.zeros_like(tensor, dtype=dtype or torch.float32)
+            own = self.own.get(self.names[name])
+            returned[self.names[name]] = values.to(dtype) if own is None else values.to(own.device, own.dtype)
+        return next(iter(returned.values())) if len(self.given) == 1 else returned
+
     def kept(self) -> Tensor | dict[str, Tensor]:
         """Copies of the inputs, for an explanation to keep."""
         given = {self.names[name]: tensor.detach().clone() for name, tensor in self.given.items()}
