@@ -10,27 +10,17 @@ from __future__ import annotations
 
 import argparse
 import copy
-import ctypes
-import gc
 import itertools
 import json
-import statistics
-import sys
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from measuring import Run, build, medians, peak_memory, timed, zoo
 from torch import Tensor, nn
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-import zoo
 
 import xaicore
 
-Run = Callable[[], Any]
 LOW, HIGH = -2.2, 2.7  # the range of a pixel after the usual normalization
 OURS: dict[str, dict[str, Any]] = {
     "lrp.epsilon": {},
@@ -42,15 +32,6 @@ OURS: dict[str, dict[str, Any]] = {
     "lrp.epsilon_alpha2_beta1": {},
 }
 CLASSES = range(10)  # of a call that explains several classes of one image
-
-
-def build(name: str) -> nn.Module:
-    """Return a torchvision model with seeded weights that do not require a gradient."""
-    with zoo.seeded():
-        model = getattr(zoo.import_torchvision().models, name)(weights=None)
-        zoo.randomise_constants(model)
-        zoo.calibrate_batch_norm(model, torch.randn(2, 3, 224, 224))
-    return model.eval().requires_grad_(False)
 
 
 def forward_of(model: nn.Module, images: Tensor) -> Run:
@@ -141,66 +122,27 @@ def zennits(model: nn.Module, images: Tensor) -> dict[str, Run]:
     return {name: call(composite) for name, composite in chosen.items()}
 
 
-def timed(run: Run) -> float:
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
-
-
-def peak_memory(run: Run) -> float | None:
-    """Return how far the resident memory of the process rises during a run, in MiB; None off Linux."""
-    pages = Path("/proc/self/statm")
-    if not pages.exists():
-        return None
-
-    def resident() -> float:
-        return int(pages.read_text().split()[1]) * 4096 / 2**20
-
-    # What earlier runs freed is given back to the system first, or nothing would seem to be needed.
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
-    done, before = threading.Event(), resident()
-    highest = [before]
-
-    def watch() -> None:
-        while not done.wait(0.002):
-            highest[0] = max(highest[0], resident())
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    run()
-    done.set()
-    watcher.join()
-    return highest[0] - before
-
-
 def measure(name: str, batch: int, repeats: int, others: bool) -> dict[str, Any]:
     """Time all contenders on one model."""
     model = build(name)
     images = torch.randn(batch, 3, 224, 224).clamp(LOW, HIGH)
-    start = time.perf_counter()
-    xaicore.trace(model, images)
-    capture = time.perf_counter() - start
+    capture = timed(lambda: xaicore.trace(model, images))
     runs = {"forward": forward_of(model, images), "gradient": gradient_of(model, images)}
     runs |= ours(model, images)
     if others:
         runs |= zennits(model, images) | captums(model, images)
 
     first = {contender: timed(run) for contender, run in runs.items()}
-    times: dict[str, list[float]] = {contender: [] for contender in runs}
-    for _ in range(repeats):
-        for contender, run in runs.items():
-            times[contender].append(timed(run))
-    gradient = statistics.median(times["gradient"])
+    times = medians(runs, repeats)
     rows = [
         {
             "name": contender,
-            "seconds": statistics.median(each),
-            "gradients": statistics.median(each) / gradient,
+            "seconds": seconds,
+            "gradients": seconds / times["gradient"],
             "first": first[contender],
             "memory": peak_memory(runs[contender]),
         }
-        for contender, each in times.items()
+        for contender, seconds in times.items()
     ]
     return {"model": name, "batch": batch, "repeats": repeats, "capture": capture, "rows": rows}
 

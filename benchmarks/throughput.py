@@ -13,7 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from propagation import build, gradient_of
+from measuring import build
+from propagation import gradient_of
 
 import xaicore
 

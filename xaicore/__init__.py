@@ -26,12 +26,15 @@ if TYPE_CHECKING:
     from xaicore.analyzers import (
         Analyzer,
         Contrast,
+        NoiseAverage,
         SlidingWindow,
         TranslationAverage,
         compare,
         create_analyzer,
         explain,
     )
+    from xaicore.analyzers import baselines
+    from xaicore.engine import Batch, Engine, batches
     from xaicore.explanation import Diagnostics, Explanation, load_explanation
     from xaicore.graph import (
         Graph,
@@ -55,8 +58,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "xaicore.analyzers": (
-        "Analyzer", "Contrast", "SlidingWindow", "TranslationAverage", "compare", "create_analyzer", "explain",
+        "Analyzer", "Contrast", "NoiseAverage", "SlidingWindow", "TranslationAverage", "baselines", "compare",
+        "create_analyzer", "explain",
     ),
+    "xaicore.engine": ("Batch", "Engine", "batches"),
     "xaicore.explanation": ("Diagnostics", "Explanation", "load_explanation"),
     "xaicore.graph": (
         "Graph", "Kind", "Layer", "channels", "depth", "first_on_path", "heads", "kind", "last", "named", "neurons",
@@ -71,16 +76,21 @@ _ROOMS = ("analyzers", "engine", "errors", "explanation", "graph", "plugins", "p
 __all__ = [
     "API_VERSION",
     "Analyzer",
+    "Batch",
     "Composite",
     "Contrast",
     "Diagnostics",
+    "Engine",
     "Explanation",
     "Graph",
     "Kind",
     "Layer",
+    "NoiseAverage",
     "SlidingWindow",
     "TranslationAverage",
     "XaicoreError",
+    "baselines",
+    "batches",
     "channels",
     "compare",
     "create_analyzer",

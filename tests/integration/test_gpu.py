@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
 import xaicore
+from xaicore.engine import Block, Engine
 
 pytestmark = [
     pytest.mark.gpu,
@@ -39,3 +42,29 @@ def test_a_gpu_gives_the_explanation_of_the_cpu(method: str) -> None:
 def test_relevance_returns_to_the_device_of_the_input() -> None:
     explanation = xaicore.explain(Residual().cuda(), torch.randn(2, 3, 12, 12), method="lrp.epsilon_plus")
     assert explanation.relevance.device.type == "cpu"
+
+
+def test_a_batch_that_does_not_fit_on_the_device_is_run_in_parts() -> None:
+    free, _ = torch.cuda.mem_get_info()
+    per_row = free // 5  # so that four rows fit, and not six
+
+    def hungry(block: Block) -> int:
+        taken = torch.empty(block.rows * per_row, dtype=torch.uint8, device="cuda")
+        return taken.numel() // per_row
+
+    engine = Engine(batch_size=None)
+    assert sum(rows for _, rows in engine.sweep(2, 6, hungry, device="cuda")) == 12
+    assert engine.report.too_large and max(engine.report.batches) <= 4
+
+
+@pytest.mark.parametrize("method", ["gradients.integrated", "gradients.smooth", "perturbation.occlusion"])
+def test_methods_of_many_runs_give_the_same_on_the_device(method: str) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3)).double()
+    x = torch.rand(3, 1, 8, 8, dtype=torch.float64)
+    parameters: dict[str, Any] = {"noise": 1e-9} if method == "gradients.smooth" else {}  # draws differ by device
+    on_cpu = xaicore.explain(model, x, method=method, target=1, **parameters).relevance
+    engine = Engine(memory_limit="1 MB")
+    on_device = xaicore.explain(model.cuda(), x, method=method, target=1, engine=engine, **parameters).relevance
+    assert torch.allclose(on_cpu, on_device, atol=1e-7)
+    assert engine.report.device.startswith("cuda") and engine.report.peak_memory

@@ -1,8 +1,9 @@
 """Analyzers: configured methods bound to a model, and the targets they explain."""
 
+from xaicore.analyzers import baselines
 from xaicore.analyzers.advice import Advice
 from xaicore.analyzers.api import compare, create_analyzer, explain
-from xaicore.analyzers.base import Analyzer
+from xaicore.analyzers.base import Analyzer, check_is_module
 from xaicore.analyzers.evaluation import Evaluation
 from xaicore.analyzers.expansion import Attribution, ExpansionAnalyzer
 from xaicore.analyzers.noise import NoiseAverage
@@ -27,6 +28,8 @@ __all__ = [
     "SlidingWindow",
     "Target",
     "TranslationAverage",
+    "baselines",
+    "check_is_module",
     "compare",
     "create_analyzer",
     "explain",

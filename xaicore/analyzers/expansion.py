@@ -130,16 +130,16 @@ class ExpansionAnalyzer(Analyzer):
             total = batch_of(inputs)
             chosen = resolve_target(target, output)
             at_once = self._samples_at_once(engine)
-            if total is None or total <= at_once or self.needs_whole_batch:
+            if total is None or self.needs_whole_batch:
                 return explain_part(0, total or 0, chosen, engine)
-            inner = engine.within()
-            groups = Engine(at_once, engine.progress)
-            groups.report = engine.report
+            inner = engine if total <= at_once else engine.within()
+            groups = engine.within(batch_size=at_once, nested=engine.nested)
+            groups.progress = engine.progress
 
             def run(block: Block) -> Explanation:
                 return explain_part(block.start, block.stop, chosen.chunk(block.start, block.stop, total), inner)
 
-            return Explanation.concat([part for _, part in groups.sweep(total, 1, run, unit="sample")])
+            return Explanation.concat([part for _, part in groups.sweep(total, 1, run, unit="sample", outer=True)])
 
     def predict(self, inputs: Any, *, output: str | int | None = None) -> Tensor:
         with torch.inference_mode(False), one_at_a_time:

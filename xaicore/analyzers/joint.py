@@ -62,7 +62,8 @@ def _explain_jointly(
             found.update(zip(group, made, strict=True))
         return [explanation for number in range(len(jobs)) for explanation in found[number]]
 
-    row_bytes = bytes_of_a_sample(model, prepared, composites) if engine.batch_size == "auto" else None
+    with engine.report.phase("prepare"):
+        row_bytes = bytes_of_a_sample(model, prepared, composites) if engine.batch_size == "auto" else None
     chunks = engine.run(run, prepared, targets, row_bytes=row_bytes, divisible=_is_divisible(prepared, options))
     return [Explanation.concat(parts) if len(parts) > 1 else parts[0] for parts in map(list, zip(*chunks, strict=True))]
 

@@ -195,7 +195,7 @@ class NoiseRun:
 
 
 def _of_what_was_begun(explanation: Explanation, sweep: Sweep[Any]) -> Explanation:
-    """After Ctrl-C, the samples of which any copy was explained: an average over fewer copies is an estimate as well."""
+    """After Ctrl-C, the samples that were begun: an average over fewer copies is an estimate as well."""
     if sweep.finished == sweep.samples:
         return explanation
     begun = sum(done > 0 for done in sweep.done)

@@ -106,7 +106,7 @@ class NoisyCopies:
     def notes(self) -> list[str]:
         """What the user should know about the noise."""
         return [
-            f"no noise in {count} of {self.batch} samples: there, input '{name}' is constant, and the noise is a share of "
+            f"no noise in {count} of {self.batch} samples: input '{name}' is constant there, and noise is a share of "
             "its range. relative=False takes it in units of the input"
             for name, count in self._still.items()
             if count

@@ -130,7 +130,7 @@ def explain_views(
         rows = target.take(block.numbers().tolist(), len(x))
         return analyzer.analyze(subject.packed(_rows(views, x, block)), rows, engine=inner, **options)
 
-    sweep = engine.sweep(len(x), len(views), explain, device=x.device, unit="view")
+    sweep = engine.sweep(len(x), len(views), explain, device=x.device, unit="view", outer=True)
     for block, found in sweep:
         assert isinstance(found.relevance, Tensor)  # of one input
         relevance = block.grid(found.relevance.to(total.device, total.dtype))

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from xaicore.cli.data import analyzer_with_data, asks_for_data, data_option
+from xaicore.cli.engines import engine_options, move, options_for, samples_at_once
 from xaicore.cli.images import ImageOptions, input_channels
-from xaicore.cli.inputs import INPUT_HELP, Samples, load_inputs
+from xaicore.cli.inputs import INPUT_HELP, files_of, is_image
 from xaicore.cli.models import MODEL_HELP, load_model
 from xaicore.cli.options import model_options, parameters_of
 from xaicore.cli.options import target as read_target
 from xaicore.cli.parts import filters_of, layer_filter
-from xaicore.cli.table import echo_json, table
+from xaicore.cli.running import Run
+from xaicore.cli.stream import Piece, Stream
+from xaicore.cli.table import echo_json
+from xaicore.cli.telling import Outcome, nothing_explained
 from xaicore.cli.tricks import trick_options, wrapped
-from xaicore.errors import FileError
+from xaicore.cli.writing import made, record, write
+from xaicore.errors import NotFittedError, TargetError
 
 if TYPE_CHECKING:
     from xaicore import Explanation
 
-_CLASSES_SHOWN = 3
+_INTERRUPTED = 130  # what shells say of a command that Ctrl-C ended
 
 
 @click.command(epilog=f"{MODEL_HELP.strip()}\n\n{INPUT_HELP.strip()}")
@@ -41,7 +46,8 @@ _CLASSES_SHOWN = 3
     help="Let relevance flow only through this part of a layer: conv1=channels(3, 5); repeat it.",
 )  # fmt: skip
 @trick_options
-@click.option("--batch-size", type=click.IntRange(min=1), help="Samples at a time. Default: all at once.")
+@data_option
+@engine_options
 @click.option(
     "--out", "-o", "folder", type=click.Path(path_type=Path), default="explanations", show_default=True,
     help="Folder to write to; made where it is missing.",
@@ -76,7 +82,12 @@ def command(
     translations: int | None,
     window: tuple[int, int] | None,
     window_stride: int | None,
-    batch_size: int | None,
+    data: tuple[Path, ...],
+    batch_size: int | str,
+    precision: str | None,
+    memory_limit: str | None,
+    device: str | None,
+    reported: bool,
     folder: Path,
     pattern: float | None,
     ledger: bool,
@@ -86,130 +97,55 @@ def command(
 ) -> None:
     """Explain what MODEL makes of each INPUT.
 
-    Writes one file with the explanation and one figure for each sample.
+    Writes one file with the explanation and one figure for each sample. Of several files, those that fail are told of
+    on standard error and left out; one that is named alone must be sound.
     """
-    from xaicore import create_analyzer
+    from xaicore.engine import Engine
 
+    engine = Engine(batch_size, precision=precision, memory_limit=memory_limit)
     loaded = load_model(model, weights)
-    samples = load_inputs(inputs, ImageOptions(size, mean, std, input_channels(loaded.model)))
-    analyzer = create_analyzer(method, loaded.model, **parameters_of(parameters))
+    move(loaded.model, device)
+    images = ImageOptions(size, mean, std, input_channels(loaded.model))
+    files = files_of(inputs)
+    analyzer = analyzer_with_data(method, loaded.model, parameters_of(parameters), data, images)
     analyzer = wrapped(analyzer, translations, window, window_stride)
-    folder = _made(folder)
+    given = {"output": output, "layer": layer, "filter": filters_of(filters), "ledger": ledger, "fallback": fallback}
+    options = options_for(analyzer, engine, given | {"compile": compiled}, reported)
+    folder = made(folder, files)
     if loaded.warning:
         click.echo(f"WARNING: {loaded.warning}", err=True)
-    options: dict[str, Any] = {
-        "output": output,
-        "layer": layer,
-        "filter": filters_of(filters),
-        "batch_size": batch_size,
-        "ledger": ledger,
-        "fallback": fallback,
-    }
-    options |= {"compile": True} if compiled else {}
-    explanation = analyzer.analyze(samples.inputs, target, **options)
-    records = [_record(explanation[number], name) for number, name in enumerate(samples.names)]
-    for number, record in enumerate(records):
-        record["files"] = _write(explanation[number], samples, number, folder, pattern)
-    if as_json:
-        echo_json(_report(model, explanation, records))
-    else:
-        _tell(model, explanation, records, folder)
+    strict = len(files) == 1 and not inputs[0].is_dir()
+    advice = (
+        " Images of several sizes can be given one with --size." if size is None and any(map(is_image, files)) else ""
+    )
+    run = Run(analyzer, target, options, strict, advice)
+    stream = Stream(files, images, samples_at_once(engine, loaded.model), run.bad)
+    if isinstance(target, list):
+        _check_target(target, stream.counted())
+    outcome = Outcome(model, run)
 
+    def done(piece: Piece, place: int, explanation: Explanation) -> None:
+        name = piece.names[place]
+        shown = images if is_image(piece.files[place]) else None
+        written = write(explanation, name, folder, shown, pattern)
+        outcome.records[piece.numbers[place]] = {**record(explanation, name), "files": written}
 
-def _made(folder: Path) -> Path:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"The folder {str(folder)!r} cannot be made: {error}") from error
-    return folder
+        for explanation in run.over(stream, done):
+            outcome.add(explanation)
+    except NotFittedError as error:
+        raise asks_for_data(error) from error
+    report = engine.report if reported else None
+    if as_json:
+        echo_json(outcome.json(report))
+    elif outcome.records or run.interrupted:
+        click.echo(outcome.text(folder, report))
+    if run.interrupted:
+        raise click.exceptions.Exit(_INTERRUPTED)
+    if not outcome.records:
+        raise nothing_explained(run.skipped)
 
 
-def _write(explanation: Explanation, samples: Samples, number: int, folder: Path, pattern: float | None) -> list[str]:
-    stem = folder / samples.names[number]
-    data, figure = stem.with_name(f"{stem.name}.safetensors"), stem.with_name(f"{stem.name}.png")
-    explanation.save(data)
-    pixels = samples.images
-    shown: dict[str, Any] = {"mean": pixels.mean, "std": pixels.std} if pixels and explanation.layer is None else {}
-    explanation.plot(**shown).savefig(figure)
-    if pattern is None:
-        return [str(data), str(figure)]
-    from xaicore.visualization import plot_pattern
-
-    masked = stem.with_name(f"{stem.name}_pattern.png")
-    plot_pattern(explanation, pattern, **shown).savefig(masked)
-    return [str(data), str(figure), str(masked)]
-
-
-def _record(explanation: Explanation, name: str) -> dict[str, Any]:
-    """Return what is said about one sample, as plain data."""
-    checks = explanation.diagnostics
-    return {
-        "input": name,
-        "prediction": _prediction(explanation),
-        "target": explanation.target["labels"][0],
-        "target_kind": explanation.target["kind"],
-        "explained": _number(checks.explained),
-        "relevance_sum": _number(checks.relevance_sum),
-        "conservation_gap": None if checks.conservation_gap is None else _number(checks.conservation_gap),
-        "non_finite": checks.non_finite,
-    }
-
-
-def _prediction(explanation: Explanation) -> list[dict[str, float]] | float | None:
-    """Return the largest classes with their values; the value itself of a model that returns one a sample."""
-    values = explanation.prediction[0].detach()
-    if values.dim() == 0:
-        return float(values)
-    if values.dim() > 1:
-        return None
-    top = values.topk(min(_CLASSES_SHOWN, len(values)))
-    return [{"class": c, "value": v} for c, v in zip(top.indices.tolist(), top.values.tolist(), strict=True)]
-
-
-def _number(values: Any) -> float | None:
-    """Return the only value; None for NaN and infinity, which JSON does not know."""
-    value = float(values.reshape(()))
-    return value if math.isfinite(value) else None
-
-
-def _report(model: str, explanation: Explanation, records: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "model": model,
-        "method": explanation.method,
-        "parameters": {name: _plain(value) for name, value in explanation.parameters.items()},
-        "samples": records,
-        "notes": explanation.diagnostics.notes,
-        "warnings": explanation.diagnostics.warnings(),
-        "ledger": explanation.diagnostics.ledger,
-    }
-
-
-def _plain(value: Any) -> Any:
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
-
-
-def _tell(model: str, explanation: Explanation, records: list[dict[str, Any]], folder: Path) -> None:
-    click.echo(f"{model} explained by {explanation.method}\n")
-    rows = [
-        (
-            record["input"],
-            _shown_prediction(record["prediction"]),
-            record["target"],
-            _shown(record["explained"]),
-            _shown(record["relevance_sum"]),
-        )
-        for record in records
-    ]
-    click.echo(table(("INPUT", "PREDICTION (CLASS: VALUE)", "TARGET", "EXPLAINED", "RELEVANCE SUM"), rows))
-    click.echo(f"\n{explanation.diagnostics.summary()}")
-    click.echo(f"\nWrote {len(records)} explanations (.safetensors) and figures (.png) to {folder}")
-
-
-def _shown_prediction(prediction: list[dict[str, float]] | float | None) -> str:
-    if isinstance(prediction, list):
-        return ", ".join(f"{each['class']}: {each['value']:.4g}" for each in prediction)
-    return _shown(prediction)
-
-
-def _shown(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
+def _check_target(target: list[Any], samples: int) -> None:
+    if len(target) != samples:
+        raise TargetError(f"{len(target)} targets for {samples} samples: give one target a sample, or one for all.")

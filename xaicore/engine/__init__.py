@@ -10,7 +10,7 @@ from xaicore.engine.preparation import prepare, prepare_arrays
 from xaicore.engine.progress import progress_bar
 from xaicore.engine.report import Report
 from xaicore.engine.seeds import generator
-from xaicore.engine.streams import Batch, batches
+from xaicore.engine.streams import Batch, batches, batches_of, is_stream
 from xaicore.engine.sweep import Sweep
 
 __all__ = [
@@ -22,8 +22,10 @@ __all__ = [
     "Sweep",
     "batch_of",
     "batches",
+    "batches_of",
     "device_and_dtype",
     "generator",
+    "is_stream",
     "prepare",
     "prepare_arrays",
     "progress_bar",

@@ -117,16 +117,16 @@ class Engine:
         with self.report.phase("prepare"):
             return prepare(inputs, model, tracked=tracked)
 
-    def within(self, **changes: Any) -> Engine:
+    def within(self, *, batch_size: int | str | None = "same", nested: bool = True) -> Engine:
         """An engine for work inside this one's: the same settings and the same report, without a progress bar."""
         inner = Engine(
-            changes.get("batch_size", self.batch_size),
+            self.batch_size if batch_size == "same" else batch_size,
             False,
             precision=self.precision,
-            compile=changes.get("compile", self.compile),
+            compile=self.compile,
             memory_limit=self.memory_limit,
         )
-        inner.report, inner.most_rows, inner.nested = self.report, self.most_rows, True
+        inner.report, inner.most_rows, inner.nested = self.report, self.most_rows, nested
         return inner
 
     def rows(self, row_bytes: int | None, device: torch.device) -> int | None:
@@ -151,6 +151,7 @@ class Engine:
         row_bytes: int | None = None,
         unit: str = "row",
         divisible: bool = True,
+        outer: bool = False,
     ) -> Sweep[Result]:
         """Run ``function`` over all steps of all samples, block by block; see `Sweep`, which is iterated over.
 
@@ -168,8 +169,11 @@ class Engine:
             What a row is, for the progress bar.
         divisible : bool
             Whether samples may be run apart from each other.
+        outer : bool
+            Whether ``function`` runs the model on an engine of its own (see `within`), which then sets the precision
+            and reports time and batches.
         """
-        return Sweep(self, samples, steps, function, torch.device(device), row_bytes, unit, divisible)
+        return Sweep(self, samples, steps, function, torch.device(device), row_bytes, unit, divisible, outer)
 
     def run(
         self,

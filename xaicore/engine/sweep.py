@@ -51,9 +51,11 @@ class Sweep(Generic[Result]):
         row_bytes: int | None,
         unit: str,
         divisible: bool,
+        outer: bool,
     ) -> None:
         self.engine, self.samples, self.steps, self.function = engine, samples, steps, function
         self.device, self.row_bytes, self.unit, self.divisible = device, row_bytes, unit, divisible
+        self.outer = outer
         self.done = [0] * samples
         self.interrupted = False
 
@@ -77,7 +79,8 @@ class Sweep(Generic[Result]):
                     continue
                 if not attempt:
                     break
-                report.count(block.rows)
+                if not self.outer:
+                    report.count(block.rows)
                 for sample in range(block.start, block.stop):
                     self.done[sample] += len(block.steps)
                 bar.update(block.rows)
@@ -100,6 +103,8 @@ class Sweep(Generic[Result]):
     def _attempt(self, block: Block) -> list[Result] | None:
         """Run a block: its one result, no result after Ctrl-C, None where memory ran out."""
         try:
+            if self.outer:
+                return [self.function(block)]
             with self.engine.report.phase("run"), self.engine.computing(self.device):
                 return [self.function(block)]
         except KeyboardInterrupt:

@@ -1,0 +1,77 @@
+"""`--data FILE`: data that a method learns from, or compares each sample with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from torch import nn
+
+from xaicore.cli.images import ImageOptions
+from xaicore.cli.inputs import load_inputs
+from xaicore.errors import NotFittedError, ParameterError
+from xaicore.plugins import find_method, resolve
+
+if TYPE_CHECKING:
+    from xaicore.analyzers import Analyzer
+
+_HINT = "On the command line, data are given by --data FILE."
+
+
+def data_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Add ``--data``."""
+    return click.option(
+        "--data", "data", type=click.Path(path_type=Path), multiple=True,
+        help="Data for methods that learn from data, or compare with them: files or folders as for INPUT; repeat it.",
+    )(command)  # fmt: skip
+
+
+def analyzer_with_data(
+    method: str, model: nn.Module, parameters: dict[str, Any], files: Sequence[Path], images: ImageOptions
+) -> Analyzer:
+    """Create the analyzer; give the data to its `fit`, to its parameter ``baseline``, or to both.
+
+    Raises
+    ------
+    click.UsageError
+        Where the method has no use for data.
+    ParameterError
+        Where it needs some, or other parameters.
+    """
+    from xaicore import create_analyzer
+    from xaicore.analyzers import Analyzer
+    from xaicore.analyzers.baselines import Data
+
+    if not files:
+        try:
+            return create_analyzer(method, model, **parameters)
+        except ParameterError as error:
+            if "baseline" in parameters or "baseline" not in _names(method):
+                raise
+            raise ParameterError(f"{error} {_HINT}") from error
+    learns = resolve(find_method(method).target).fit is not Analyzer.fit
+    compares = "baseline" in _names(method) and "baseline" not in parameters
+    if not (learns or compares):
+        taken = "its baseline is given by --param" if "baseline" in parameters else "it has neither fit nor a baseline"
+        raise click.UsageError(f"{method} has no use for --data: {taken}.")
+    values = load_inputs(files, images).inputs
+    if compares:
+        if isinstance(values, tuple):
+            raise click.UsageError(
+                "--data for a model of several inputs must be a .pt file with a dict of them by name."
+            )
+        parameters = {**parameters, "baseline": Data(values)}
+    analyzer = create_analyzer(method, model, **parameters)
+    return analyzer.fit(values) if learns else analyzer
+
+
+def asks_for_data(error: NotFittedError) -> NotFittedError:
+    """The same error, with how data are given here."""
+    return NotFittedError(f"{error} {_HINT}")
+
+
+def _names(method: str) -> list[str]:
+    names: list[str] = resolve(find_method(method).target).parameter_names()
+    return names
