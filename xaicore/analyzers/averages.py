@@ -48,9 +48,9 @@ def moments_of(relevance: Tensor, block: Block, reduce: str, what: str, batch: i
             f"batch in front: it can be averaged over whole batches only. Give batch_size={batch}"
         )
     grid = REDUCTIONS[reduce](grid.detach().to(torch.promote_types(relevance.dtype, torch.float32)))
-    if reduce != "variance":
-        return Moments(grid.mean(1), None, whole, relevance.dtype)
-    variance, mean = torch.var_mean(grid, 1, correction=0)
+    mean = grid.mean(1)
+    # Not torch.var: over this dimension it is a hundred times slower than the mean.
+    variance = (grid - mean.unsqueeze(1)).square_().mean(1) if reduce == "variance" else None
     return Moments(mean, variance, whole, relevance.dtype)
 
 

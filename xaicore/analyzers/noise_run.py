@@ -16,7 +16,7 @@ from xaicore.analyzers.joint import bytes_of_a_sample
 from xaicore.analyzers.noisy_copies import NoisyCopies
 from xaicore.analyzers.propagation import PropagationAnalyzer
 from xaicore.analyzers.targets import resolve_target
-from xaicore.engine import Block, Engine, Report, Sweep
+from xaicore.engine import Block, Engine, Sweep
 from xaicore.explanation import Diagnostics, Explanation
 
 _NUMBER = re.compile(r"\d[\d.e+-]*")
@@ -100,9 +100,7 @@ class NoiseRun:
     def _inner_engine(self) -> Engine:
         """A walk takes a block at once, since it was cut for it; other methods go on as the engine says."""
         walks = isinstance(self.analyzer, PropagationAnalyzer)
-        inner = self.engine.within(batch_size=None) if walks else self.engine.within()
-        inner.report = Report()  # time and rows are counted by the sweep over the copies, once
-        return inner
+        return self.engine.within(batch_size=None) if walks else self.engine.within()
 
     def explanation(self, **own: Any) -> Explanation:
         """Explain all copies, or those that are finished when Ctrl-C is pressed.
@@ -111,9 +109,15 @@ class NoiseRun:
         """
         copies = self.copies
         sweep = self.engine.sweep(
-            copies.batch, self.samples, self._explain, device=copies.device, row_bytes=self._row_bytes, unit="copy",
+            copies.batch,
+            self.samples,
+            self._explain,
+            device=copies.device,
+            row_bytes=self._row_bytes,
+            unit="copy",
             divisible=copies.divisible,
-        )  # fmt: skip
+            outer=True,
+        )
         for block, found in sweep:
             self._add(block, found)
         relevance = self._like_the_inputs(found)

@@ -88,7 +88,8 @@ class Sweep(Generic[Result]):
             self.interrupted |= bool(waiting) and interrupts.asked
         peak = peak_memory(self.device)
         report.peak_memory = max(filter(None, (report.peak_memory, peak)), default=None)
-        report.interrupted = self.interrupted
+        # What runs inside an outer sweep has said so already.
+        report.interrupted = self.interrupted or (self.outer and report.interrupted)
         if self.interrupted and (engine.nested or not any(self.done)):
             raise KeyboardInterrupt
 

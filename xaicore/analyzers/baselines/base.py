@@ -1,0 +1,37 @@
+"""What a baseline is: something to compare each sample with."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+from torch import Tensor
+
+Varied = Mapping[str, Tensor]
+
+
+class Baseline(ABC):
+    """Something to compare each sample with.
+
+    Attributes
+    ----------
+    count : int
+        How many variants there are, over which a method takes the mean; 1 for a single baseline.
+    """
+
+    count: int = 1
+
+    @abstractmethod
+    def of(self, name: str, x: Tensor, number: int) -> Tensor:
+        """Variant ``number`` for the input ``x`` (B, ...) called ``name``: (B, ...), or (1, ...) for all samples."""
+
+    def is_discrete(self, name: str) -> bool:
+        """Whether what it gives for this input is integers: indices, not numbers."""
+        return False
+
+    def at(self, varied: Varied, number: int = 0) -> dict[str, Tensor]:
+        """Variant ``number`` for all inputs, each (B, ...) or (1, ...), of their type and on their device.
+
+        The same for a sample whatever batch it comes in.
+        """
+        return {name: self.of(name, x, number).to(x.device, x.dtype) for name, x in varied.items()}
