@@ -453,6 +453,38 @@ def test_a_memory_limit_gives_smaller_blocks_and_the_same_numbers(model: nn.Modu
     assert_same(limited.relevance, whole.relevance)  # type: ignore[arg-type]
 
 
+def test_blocks_for_which_memory_runs_out_are_halved(model: nn.Module) -> None:
+    class Narrow(PropagationAnalyzer):
+        def readout(self, relevance: Tensor, value: Tensor) -> Tensor:
+            if len(relevance) > 5:
+                raise torch.OutOfMemoryError("CUDA out of memory: at most 5 rows fit")
+            return relevance
+
+    engine = Engine(None)
+    found = NoiseAverage(Narrow(model), samples=8).analyze(X, 1, engine=engine)
+    assert engine.report.too_large and max(engine.report.batches) <= 5
+    assert_same(found.relevance, NoiseAverage(Gradient(model), samples=8).analyze(X, 1).relevance)  # type: ignore
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_the_callers_gradient_mode_changes_nothing(model: nn.Module, mode: Any) -> None:
+    average = NoiseAverage(Gradient(model), samples=3)
+    expected = average.analyze(X, 1).relevance
+    with mode():
+        found = average.analyze(noise(3, 2, 5, 5), 1).relevance
+    assert isinstance(found, Tensor) and not found.is_inference()
+    assert_same(found, expected)  # type: ignore[arg-type]
+
+
+def test_the_inputs_and_the_model_stay_as_they_are(model: nn.Module) -> None:
+    x = X.clone().requires_grad_()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    found = NoiseAverage(Gradient(model), samples=3).analyze(x, 1).relevance
+    assert isinstance(found, Tensor) and not found.requires_grad and x.grad is None
+    assert torch.equal(x, X)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [

@@ -87,6 +87,19 @@ def test_translations_and_both_together() -> None:
     assert both["method"] == "translation_average(sliding_window(lrp.epsilon))"
 
 
+def test_noise_alone_at_a_layer_and_with_the_others() -> None:
+    report = run_json("small.npy", "--noise", "0.2", "--noise-samples", "3", "--batch-size", "4")
+    average = xaicore.NoiseAverage(analyzer(), noise=0.2, samples=3)
+    torch.testing.assert_close(found(report), average.analyze(SMALL).relevance)
+    assert report["method"] == "noise_average(lrp.epsilon)" and report["parameters"]["samples"] == 3
+    at_layer = run_json("small.npy", "--noise", "0.2", "--noise-samples", "3", "--layer", "0", "-t", "1")
+    torch.testing.assert_close(found(at_layer), average.analyze(SMALL, 1, layer="0").relevance)
+    default = run_json("small.npy", "--noise", "0.2")
+    assert default["parameters"]["samples"] == 50
+    all_three = run_json("large.npy", "--noise", "0.1", "--noise-samples", "2", "--translations", "1", "--window", "8")
+    assert all_three["method"] == "noise_average(translation_average(sliding_window(lrp.epsilon)))"
+
+
 def test_a_filter_names_a_part_of_a_layer() -> None:
     report = run_json("small.npy", "--filter", "0=channels(0, 2) & ~region[:3, 1]", "-t", "1")
     part = channels(0, 2) & ~region[:3, 1]
@@ -144,6 +157,9 @@ def test_parts_are_written_as_in_python(text: str, expected: Any) -> None:
         (["--window", "4", "--window-stride", "5"], "leaves gaps"),
         (["--window", "8", "--layer", "0"], "layer= is not possible"),
         (["--translations", "0"], "not in the range"),
+        (["--noise", "0"], "not in the range"),
+        (["--noise-samples", "4"], "needs --noise"),
+        (["--noise", "0.1", "--ledger"], "ledger=True is the account of one walk"),
         (["--pattern", "0"], "not in the range"),
         (["--pattern", "1.5"], "not in the range"),
     ],

@@ -72,7 +72,11 @@ class Evaluation(ABC):
 
     def baseline(self, baseline: Baseline, number: int = 0) -> dict[str, Tensor]:
         """Variant ``number`` of a baseline of the inputs, where things are varied: (B, ...) or (1, ...) each."""
-        return baseline.at(self.varied, number)
+        return self.own(baseline).at(self.varied, number)
+
+    def own(self, baseline: Baseline) -> Baseline:
+        """A baseline for the samples of this evaluation, where each sample of the user's batch has one of its own."""
+        return baseline.part(self.start, self.start + self.batch, self.total) if self.total else baseline
 
     def target_of(self, block: Block) -> Target:
         """The target of each row of a block."""

@@ -165,7 +165,7 @@ class GraphEvaluation(Evaluation):
         It is a baseline of the inputs. An integer input takes integers, from a `Given` or `Data`; any other baseline
         stands in place of its embedding. At an inner layer it is what the layer computes from that.
         """
-        at_sources = self._sources.baseline(baseline, number)
+        at_sources = self._sources.baseline(self.own(baseline), number)
         if self.layer is None:
             return dict(zip(self._names, at_sources, strict=True))
         return {self._names[0]: self._sources.carried(at_sources, self.layer)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ def data_option(command: Callable[..., None]) -> Callable[..., None]:
 def analyzer_with_data(
     method: str, model: nn.Module, parameters: dict[str, Any], files: Sequence[Path], images: ImageOptions
 ) -> Analyzer:
-    """Create the analyzer; give the data to its `fit`, to its parameter ``baseline``, or to both.
+    """Create the analyzer; give the data to its `fit`, or to its parameter ``baseline`` or ``fill``.
 
     Raises
     ------
@@ -51,20 +52,33 @@ def analyzer_with_data(
             if "baseline" in parameters or "baseline" not in _names(method):
                 raise
             raise ParameterError(f"{error} {_HINT}") from error
-    learns = resolve(find_method(method).target).fit is not Analyzer.fit
-    compares = "baseline" in _names(method) and "baseline" not in parameters
-    if not (learns or compares):
-        taken = "its baseline is given by --param" if "baseline" in parameters else "it has neither fit nor a baseline"
-        raise click.UsageError(f"{method} has no use for --data: {taken}.")
+    cls = resolve(find_method(method).target)
+    learns = cls.fit is not Analyzer.fit
+    place = _place(cls, parameters, learns)
+    if not (learns or place):
+        raise click.UsageError(
+            f"{method} has no use for --data: it does not learn, and has nothing left to compare with."
+        )
     values = load_inputs(files, images).inputs
-    if compares:
+    if place:
         if isinstance(values, tuple):
             raise click.UsageError(
                 "--data for a model of several inputs must be a .pt file with a dict of them by name."
             )
-        parameters = {**parameters, "baseline": Data(values)}
+        parameters = {**parameters, place: Data(values)}
     analyzer = create_analyzer(method, model, **parameters)
     return analyzer.fit(values) if learns else analyzer
+
+
+def _place(cls: type[Analyzer], parameters: dict[str, Any], learns: bool) -> str | None:
+    """The parameter that data are given to: what samples are compared with, or what is put in their place."""
+    known = inspect.signature(cls).parameters
+    for name in ("baseline", "fill"):
+        # A method that learns from data has them already, unless it cannot do without.
+        needed = name in known and (not learns or known[name].default is inspect.Parameter.empty)
+        if needed and name not in parameters:
+            return name
+    return None
 
 
 def asks_for_data(error: NotFittedError) -> NotFittedError:

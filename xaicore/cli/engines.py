@@ -64,8 +64,10 @@ def move(model: nn.Module, device: str | None) -> None:
         raise click.BadParameter(f"{device!r} cannot be used: {reason}", param_hint="--device") from error
 
 
-def samples_at_once(engine: Engine, model: nn.Module) -> int:
-    """How many samples are read and explained together."""
+def samples_at_once(analyzer: Analyzer, engine: Engine, model: nn.Module) -> int | None:
+    """How many samples are read and explained together; None: all, for a method that compares them."""
+    if getattr(analyzer, "needs_whole_batch", False):
+        return None
     if isinstance(engine.batch_size, int):
         return engine.batch_size
     first = next(model.parameters(), None)

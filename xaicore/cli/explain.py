@@ -82,6 +82,8 @@ def command(
     translations: int | None,
     window: tuple[int, int] | None,
     window_stride: int | None,
+    noise: float | None,
+    noise_samples: int | None,
     data: tuple[Path, ...],
     batch_size: int | str,
     precision: str | None,
@@ -108,7 +110,7 @@ def command(
     images = ImageOptions(size, mean, std, input_channels(loaded.model))
     files = files_of(inputs)
     analyzer = analyzer_with_data(method, loaded.model, parameters_of(parameters), data, images)
-    analyzer = wrapped(analyzer, translations, window, window_stride)
+    analyzer = wrapped(analyzer, translations, window, window_stride, noise, noise_samples)
     given = {"output": output, "layer": layer, "filter": filters_of(filters), "ledger": ledger, "fallback": fallback}
     options = options_for(analyzer, engine, given | {"compile": compiled}, reported)
     folder = made(folder, files)
@@ -118,8 +120,9 @@ def command(
     advice = (
         " Images of several sizes can be given one with --size." if size is None and any(map(is_image, files)) else ""
     )
-    run = Run(analyzer, target, options, strict, advice)
-    stream = Stream(files, images, samples_at_once(engine, loaded.model), run.bad)
+    most = samples_at_once(analyzer, engine, loaded.model)
+    run = Run(analyzer, target, options, strict, together=most is None, advice=advice)
+    stream = Stream(files, images, most, run.bad)
     if isinstance(target, list):
         _check_target(target, stream.counted())
     outcome = Outcome(model, run)

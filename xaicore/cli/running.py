@@ -55,6 +55,8 @@ class Run:
         What else ``analyze`` is given.
     strict
         Whether the first failure ends the run: where one file was named, it is an error.
+    together
+        Whether samples must be explained together: then one that fails ends the run too.
     advice
         Added to what is told of a sample that fails.
     """
@@ -63,6 +65,7 @@ class Run:
     target: Any
     options: Mapping[str, Any]
     strict: bool
+    together: bool = False
     advice: str = ""
     skipped: list[dict[str, str]] = field(default_factory=list)
     interrupted: bool = False
@@ -106,7 +109,7 @@ class Run:
         except _OF_THE_REQUEST:
             raise
         except Exception as error:
-            if self.strict:
+            if self.strict or self.together:
                 raise
             if isinstance(error, CaptureError):
                 # That depends on the shape alone, and every attempt takes its time.

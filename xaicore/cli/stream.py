@@ -72,14 +72,14 @@ class Stream:
     images
         How pixels become inputs.
     most
-        Most samples of a batch.
+        Most samples of a batch; None: all that have one shape.
     bad
         Told of each file that cannot be read, with the reason. It may raise.
     """
 
     files: Sequence[Path]
     images: ImageOptions
-    most: int
+    most: int | None
     bad: Callable[[Path, Exception], None]
     _waiting: dict[tuple[Any, ...], list[Piece]] = field(default_factory=dict)
 
@@ -112,7 +112,7 @@ class Stream:
             try:
                 opened = self._opened(file)
                 length, named, start = opened.length, names.of(file, opened.length), 0
-                for inputs in opened.parts(max(1, min(self.most, _MOST_BYTES // max(1, opened.sample_bytes)))):
+                for inputs in opened.parts(self._at_once(opened)):
                     stop = start + (batch_of(inputs) or 0)
                     places = list(range(first + start, first + stop))
                     yield Piece(inputs, named[start:stop], [file] * (stop - start), places)
@@ -128,7 +128,14 @@ class Stream:
         image = read_image(file, self.images)[None]
         return ArrayFile(1, image.nbytes, lambda most: iter([image]))
 
+    def _at_once(self, opened: ArrayFile) -> int:
+        if self.most is None:
+            return opened.length
+        return max(1, min(self.most, _MOST_BYTES // max(1, opened.sample_bytes)))
+
     def _is_full(self) -> bool:
+        if self.most is None:
+            return False
         waiting = [piece for group in self._waiting.values() for piece in group]
         return (
             sum(len(piece.names) for piece in waiting) >= self.most

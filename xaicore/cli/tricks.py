@@ -1,4 +1,4 @@
-"""Options of `xaicore explain` that wrap the method: windows over larger inputs, averages over translations and noise."""
+"""Options of `xaicore explain` that wrap the method: windows over larger inputs, averages over shifts and noise."""
 
 from __future__ import annotations
 

@@ -7,7 +7,9 @@ from typing import Any
 from tqdm import tqdm
 
 
-def progress_bar(total: int | None, *, show: bool | None = None, description: str = "", unit: str = "sample") -> tqdm[Any]:
+def progress_bar(
+    total: int | None, *, show: bool | None = None, description: str = "", unit: str = "sample"
+) -> tqdm[Any]:
     """Return a progress bar on stderr, to be used in a `with` statement.
 
     Parameters

@@ -300,7 +300,7 @@ class Explanation:
 
     def _with_tensors(self, change: Callable[[Tensor], Tensor]) -> Explanation:
         checks = self.diagnostics
-        gap = checks.conservation_gap
+        gap, reference = checks.conservation_gap, checks.reference
         return replace(
             self,
             relevance=_mapped(change, self.relevance),
@@ -311,6 +311,7 @@ class Explanation:
                 explained=change(checks.explained),
                 relevance_sum=change(checks.relevance_sum),
                 conservation_gap=None if gap is None else change(gap),
+                reference=None if reference is None else change(reference),
             ),
             inputs=None if self.inputs is None else _mapped(change, self.inputs),
             recorded={name: change(tensor) for name, tensor in self.recorded.items()},

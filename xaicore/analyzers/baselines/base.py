@@ -35,3 +35,7 @@ class Baseline(ABC):
         The same for a sample whatever batch it comes in.
         """
         return {name: self.of(name, x, number).to(x.device, x.dtype) for name, x in varied.items()}
+
+    def part(self, start: int, stop: int, total: int) -> Baseline:
+        """The baseline of the samples from ``start`` to ``stop`` of a batch of ``total``, where each has its own."""
+        return self

@@ -51,17 +51,25 @@ class Given(Baseline):
 
     def __init__(self, values: Any) -> None:
         self.values = values
+        self._part: tuple[int, int, int] | None = None
+
+    def part(self, start: int, stop: int, total: int) -> Baseline:
+        """The values of these samples."""
+        part = Given(self.values)
+        part._part = (start, stop, total)
+        return part
 
     def of(self, name: str, x: Tensor, number: int) -> Tensor:
         chosen = _of_input(self.values, name)
         values = torch.as_tensor(chosen if isinstance(chosen, Tensor) else np.asarray(chosen))
         values = values.unsqueeze(0) if values.shape == x.shape[1:] else values
-        if values.shape[1:] != x.shape[1:] or len(values) not in (1, len(x)):
+        start, stop, total = self._part or (0, len(x), len(x))
+        if values.shape[1:] != x.shape[1:] or len(values) not in (1, total):
             raise InputError(
                 f"the baseline for input {name!r} has shape {tuple(values.shape)}; it must be {tuple(x.shape[1:])}, or "
-                f"that for each of {len(x)} samples"
+                f"that for each of {total} samples"
             )
-        return values
+        return values if len(values) == 1 else values[start:stop]
 
     def is_discrete(self, name: str) -> bool:
         return _is_discrete(_of_input(self.values, name))

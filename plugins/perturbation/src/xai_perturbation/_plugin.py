@@ -39,7 +39,7 @@ def xaicore_methods() -> list[MethodSpec]:
         _method(
             "lime",
             "lime:Lime",
-            "Weights of a sparse linear model fitted to the output around the sample (LIME).",
+            "Weights of a linear model fitted to the output around the sample (LIME).",
             "Ribeiro et al. 2016",
             aliases=("LIME", "Lime"),
         ),

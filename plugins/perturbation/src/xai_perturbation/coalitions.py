@@ -46,18 +46,13 @@ def random_coalitions(features: int, number: int, seed: int) -> Tensor:
     return present
 
 
-def random_order(features: int, seed: int, number: int) -> Tensor:
-    """The random order with this number, (G,): a permutation of the features."""
-    return torch.randperm(features, generator=generator(seed, features, number))
-
-
 def kernel_coalitions(features: int, budget: int, seed: int) -> Coalitions:
     """Coalitions for Kernel SHAP, at most ``budget`` of them, none of them empty or full.
 
     The kernel gives all coalitions of one size s together the mass 1 / (s (G - s)) (Lundberg and Lee 2017, theorem 2).
     From the smallest and largest sizes inwards, all coalitions of a size are taken where the budget, shared out by
     mass, has room for them. The rest are drawn: a size by its mass, a coalition of that size, and with each its
-    complement, which cancels much of the error of the draw (Covert and Lee 2021, section 4.2). One that is drawn again
+    complement, which cancels much of the error of the draw (Covert and Lee 2021). One that is drawn again
     is not run again: it counts more.
     """
     sizes = np.arange(1, features // 2 + 1)

@@ -107,9 +107,7 @@ def fit_each(regressor: Any, design: np.ndarray, scores: np.ndarray, importance:
         weights[part] = np.reshape(fitted.coef_, (part.stop - part.start, -1))
         predicted = np.reshape(fitted.predict(design), (len(design), -1))
         if len(design) > 1:
-            r_squared[part] = r2_score(
-                scores[:, part], predicted, sample_weight=importance, multioutput="raw_values"
-            )
+            r_squared[part] = r2_score(scores[:, part], predicted, sample_weight=importance, multioutput="raw_values")
     return Fit(weights, r_squared)
 
 

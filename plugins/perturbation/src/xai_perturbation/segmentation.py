@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,10 @@ ALGORITHMS = ("quickshift", "slic", "felzenszwalb")
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "quickshift": {"kernel_size": 4, "max_dist": 20, "ratio": 0.2, "rng": 0},
     "slic": {"n_segments": 64, "start_label": 0},
-    "felzenszwalb": {"scale": 50, "sigma": 0.5, "min_size": 16},
+    "felzenszwalb": {"scale": 50, "sigma": 0.5},
 }
+_LIGHTNESS = 100.0
+"""The range of lightness in CIELAB, in which the options of these algorithms are meant."""
 _MOST_DIMENSIONS = {"quickshift": 2, "slic": 3, "felzenszwalb": 2}
 
 
@@ -33,7 +36,8 @@ class Segmentation:
     **options
         Passed to the function of this name in `skimage.segmentation`. Defaults where they differ: quickshift
         ``kernel_size=4, max_dist=20, ratio=0.2``; slic ``n_segments=64``, without three channels ``compactness=0.1``;
-        felzenszwalb ``scale=50, sigma=0.5, min_size=16``.
+        felzenszwalb ``scale=50, sigma=0.5`` and ``min_size`` 1/200 of the
+        positions, at least 4.
 
     Examples
     --------
@@ -79,16 +83,26 @@ class Segmentation:
         scaled = (sample - low) / (high - low if high > low else 1.0)
         is_series = sample.ndim == 2
         image = scaled[None] if is_series else scaled
-        found = getattr(segmentation, self.name)(image, **self._options(sample.shape[-1]))
+        is_coloured = sample.shape[-1] == 3
+        if self.name == "quickshift" and not is_coloured:
+            image = image * _LIGHTNESS
+        with warnings.catch_warnings():
+            # Many channels are meant.
+            warnings.filterwarnings("ignore", "Got image with third dimension", RuntimeWarning)
+            found = getattr(segmentation, self.name)(
+                image, **self._options(sample.size // sample.shape[-1], is_coloured)
+            )
         found = np.asarray(found, dtype=np.int64)
         return found[0] if is_series else found
 
-    def _options(self, channels: int) -> dict[str, Any]:
+    def _options(self, positions: int, is_coloured: bool) -> dict[str, Any]:
         options = dict(_DEFAULTS[self.name])
         if self.name == "quickshift":
-            options["convert2lab"] = channels == 3
-        if self.name == "slic" and channels != 3:
-            options["compactness"] = 0.1
+            options["convert2lab"] = is_coloured
+        elif self.name == "felzenszwalb":
+            options["min_size"] = max(4, positions // 200)
+        elif not is_coloured:
+            options["compactness"] = 10 / _LIGHTNESS
         return options | self.options
 
     def __repr__(self) -> str:

@@ -32,7 +32,10 @@ def sizes_over(given: int | tuple[int, ...], name: str, shape: tuple[int, ...], 
         No larger than the sample; all channels where they were left out.
     """
     if not shape:
-        raise InputError(f"input {name!r} has one number a sample: there is nothing to divide; explain another input")
+        raise InputError(
+            f"input {name!r} has one number a sample, which has no parts: name the inputs that are to be perturbed in "
+            f"a dict, as in {what}={{'image': ...}}"
+        )
     behind = len(shape) if len(shape) == 1 else len(shape) - 1
     sizes = (given,) * behind if isinstance(given, int) else given
     if len(sizes) == behind < len(shape):

@@ -104,7 +104,8 @@ class Features:
         varied : mapping of str to Tensor
             The inputs, (B, ...) each: ``evaluation.varied``.
         fills : mapping of str to Tensor
-            What stands in place of what is absent, (B, ...) or (1, ...): ``baseline.at(evaluation.varied, number)``.
+            What stands in place of what is absent, (B, ...) or (1, ...):
+            ``evaluation.own(baseline).at(evaluation.varied, number)``.
         present : Tensor
             Boolean, (steps of the block, count): the same for all samples; or (rows of the block, count).
         block : Block

@@ -143,4 +143,4 @@ def _numbered(labels: Mapping[str, Tensor], shapes: dict[str, tuple[int, ...]], 
 def _compact(labels: Tensor) -> tuple[Tensor, int]:
     """The same groups numbered 0, 1, ... in the order of their labels, and how many there are."""
     found = labels[labels >= 0].unique()
-    return torch.where(labels < 0, OUTSIDE, torch.searchsorted(found, labels)), len(found)
+    return torch.where(labels < 0, OUTSIDE, torch.searchsorted(found, labels.contiguous())), len(found)
