@@ -79,9 +79,10 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Time each rule against the gradient and print the ratios."""
+    """Time rules against the gradient, and methods of many runs against these runs and Captum; print the ratios."""
     install_checkout(session, "test")
-    session.run("python", "benchmarks/propagation.py", *session.posargs)
+    for script in ("propagation", "many_runs"):
+        session.run("python", f"benchmarks/{script}.py", *session.posargs)
 
 
 @nox.session

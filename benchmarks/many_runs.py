@@ -1,8 +1,9 @@
-"""What methods cost that run the model many times, beside those runs and beside Captum: ``python benchmarks/many_runs.py``.
+"""What methods cost that run the model many times, beside Captum: ``python benchmarks/many_runs.py``.
 
 Everything runs in one process on the same images, and the contenders take turns. The unit is the same number of plain
 gradients (autograd, weights that do not require one) or plain forwards, at the batch size that is best for them. Captum
-runs at the batch size that is best for it, we with ``batch_size="auto"``. Capture, once for a model, is not in our times.
+runs at the batch size that is best for it, we with ``batch_size="auto"``. Capture, once for a model, is not in our
+times.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 
 import xaicore
 
-SIZES = (2, 4, 8, 16, 32)
+SIZES = (2, 4, 8, 16)
 PATCH = 32
 
 

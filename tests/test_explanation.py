@@ -273,6 +273,11 @@ def test_a_sound_explanation_has_no_warnings_and_an_unknown_gap_has_one() -> Non
     assert "nan" in warning and "number 1" in warning and "ask for the ledger" in warning
 
 
+def test_a_gap_to_a_baseline_is_not_blamed_on_layers() -> None:
+    (warning,) = Diagnostics(torch.ones(2), torch.ones(2), torch.tensor([0.0, 0.35]), reference=torch.ones(2)).warnings()
+    assert "35 %" in warning and "number 1" in warning and "baseline" in warning and "ledger" not in warning
+
+
 def test_summary_is_readable_text() -> None:
     ledger = [{"layer": f"l{i}", "module_path": "", "kind": "ADD", "bias": float(i)} for i in range(20)]
     checks = Diagnostics(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 1.5]), torch.tensor([0.0, 0.25]), ledger=ledger)

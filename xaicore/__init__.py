@@ -29,11 +29,11 @@ if TYPE_CHECKING:
         NoiseAverage,
         SlidingWindow,
         TranslationAverage,
+        baselines,
         compare,
         create_analyzer,
         explain,
     )
-    from xaicore.analyzers import baselines
     from xaicore.engine import Batch, Engine, batches
     from xaicore.explanation import Diagnostics, Explanation, load_explanation
     from xaicore.graph import (

@@ -136,3 +136,24 @@ def test_parameters_out_of_range_are_refused() -> None:
     ):
         with pytest.raises(ParameterError):
             make()
+
+
+def test_numbers_are_as_exact_as_the_input() -> None:
+    assert float(of(0.1)[0, 0, 0, 0]) == 0.1
+
+
+def test_baselines_of_integers_are_integers() -> None:
+    counts = torch.tensor([[3, 5], [2, 7]])
+    assert of(1.0, counts).tolist() == [[1, 1], [1, 1]]
+    for spec in (0.9, baselines.Data(torch.tensor([[2.5, 1.0]]))):
+        with pytest.raises(InputError, match=r"no torch\.int64.*floating-point"):
+            of(spec, counts)
+    with pytest.raises(InputError, match="noise takes the place of floating-point numbers only"):
+        of("uniform", counts)
+    picture = torch.tensor([[[1, 2, 6]]])
+    assert of("mean", picture).tolist() == [[[3, 3, 3]]]
+
+
+def test_one_number_a_sample_has_no_range() -> None:
+    with pytest.raises(InputError, match="has no range"):
+        of("high", torch.tensor([1.0, 2.0]))

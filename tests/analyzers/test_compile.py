@@ -227,3 +227,15 @@ class Patches(nn.Module):
 def test_tensors_that_are_not_contiguous_compile(method: str, traced_only: None) -> None:
     analyzer, x = xaicore.create_analyzer(method, Patches()), torch.rand(2, 2, 8, 8)
     same(analyzer.analyze(x, target=1, compile=True).relevance, analyzer.analyze(x, target=1).relevance)
+
+
+def test_an_engine_asks_for_it_wherever_it_is_passed() -> None:
+    analyzer, x = xaicore.create_analyzer("gradients.input_x_gradient", Dense()), torch.randn(2, 3)
+    runs = (
+        lambda engine: analyzer.analyze(x, 0, engine=engine),
+        lambda engine: analyzer.analyze_targets(x, [0, 1], engine=engine),
+        lambda engine: xaicore.compare(analyzer.model, x, methods=[analyzer], engine=engine),
+    )
+    for run in runs:
+        with pytest.raises(ParameterError, match="compile='nonsense'"):
+            run(xaicore.Engine(compile="nonsense"))

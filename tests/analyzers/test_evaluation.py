@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import UserDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -102,7 +103,7 @@ def test_at_an_inner_layer_the_rest_of_the_model_is_run_and_other_ways_stay_as_t
     model = Residual().double()
     scale = torch.rand(5, 3, dtype=torch.float64)
     evaluation = GraphEvaluation(model, (X, scale), 2, layer=layer, engine=Engine())
-    assert list(evaluation.as_input({name: x for name, x in evaluation.varied.items()}).shape)[0] == 5
+    assert len(evaluation.as_input(evaluation.varied)) == 5
     block = all_rows(evaluation, 3)
     scores = evaluation.scores(scaled(evaluation, block, FACTORS), block)
     # The same by a hook that replaces what the module returned at this call.
@@ -283,6 +284,15 @@ def test_what_is_no_model_is_refused(function: Any, message: str) -> None:
         CallableEvaluation(function, TABLE, 0, engine=Engine())
 
 
+def test_of_an_estimator_the_method_to_give_is_named() -> None:
+    class Estimator:
+        def predict_proba(self, x: Any) -> Any:
+            return x
+
+    with pytest.raises(InputError, match="give its method predict_proba as the model"):
+        CallableEvaluation(Estimator(), TABLE, 0, engine=Engine())
+
+
 # Analyzers on top
 
 
@@ -330,3 +340,51 @@ def test_the_baseline_of_an_explanation_is_saved_and_loaded(tmp_path: Any) -> No
     loaded = xaicore.load_explanation(tmp_path / "found.safetensors")
     assert torch.equal(loaded.diagnostics.reference, found.diagnostics.reference)
     assert "at the baseline" in loaded.diagnostics.summary()
+
+
+@pytest.mark.parametrize("batch_size", [1, "auto"])
+def test_any_mapping_holds_inputs_by_name(batch_size: Any) -> None:
+    a, b = torch.randn(3, 2), torch.randn(3, 2)
+    found = Doubled(lambda a, b: a + b).analyze(UserDict(a=a, b=b), [0, 1, 0], batch_size=batch_size)
+    assert torch.allclose(found.relevance["a"], 4 * a) and torch.allclose(found.relevance["b"], 4 * b)
+
+
+def test_a_prediction_needs_no_target() -> None:
+    x = torch.randn(2, 3, 4)
+    assert torch.equal(Doubled(lambda t: t).predict(x), x)
+    assert torch.equal(Doubled(lambda t: t[:, 0, 0]).predict(x), x[:, 0, 0])
+
+
+def test_a_model_may_hold_sparse_tensors() -> None:
+    class Sparse(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("neighbours", torch.eye(3).to_sparse())
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.sparse.mm(self.neighbours, x.T).T
+
+    x = torch.randn(2, 3)
+    assert torch.allclose(Doubled(Sparse()).analyze(x, 0).relevance, 4 * x)
+
+
+@pytest.mark.parametrize("samples", [5, 70])
+def test_there_is_one_progress_bar(samples: int, capsys: pytest.CaptureFixture[str]) -> None:
+    Doubled(lambda t: t).analyze(torch.randn(samples, 3), 0, progress=True)
+    bars = {unit for unit in ("sample/s", "row/s") if unit in capsys.readouterr().err}
+    assert bars == {"row/s" if samples == 5 else "sample/s"}
+
+
+def test_rows_of_a_graph_for_one_batch_size_share_what_belongs_to_no_sample() -> None:
+    class Shared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(3, 3)
+
+        def forward(self, x: Tensor, order: Tensor) -> Tensor:
+            return self.head(x.reshape(2, 3)) * (order.sum() + 1)
+
+    model, x, order = Shared(), torch.randn(2, 3), torch.tensor([5])
+    evaluation = GraphEvaluation(model, (x, order), 1, engine=Engine())
+    scores = evaluation.scores({"x": x[1:]}, Block(1, 2, 0, 1))
+    assert torch.allclose(scores, model(x, order)[1:, 1].detach())

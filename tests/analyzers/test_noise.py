@@ -308,7 +308,7 @@ class Halved(ExpansionAnalyzer):
             }
             return {n: block.grid(g).sum(1) for n, g in evaluation.gradients(rows, block)[1].items()}
 
-        sweep = engine.sweep(evaluation.batch, 2, run, device=evaluation.device, row_bytes=evaluation.row_bytes)
+        sweep = engine.sweep(evaluation.batch, 2, run, device=evaluation.device, footprint=evaluation.footprint)
         for block, found in sweep:
             for name, each in found.items():
                 block.of(total[name]).add_(each)

@@ -185,3 +185,14 @@ def test_data_fill_what_a_method_hides(own_methods: None) -> None:
         target=0, samples=5, fill=Data(data),
     )  # fmt: skip
     torch.testing.assert_close(relevance_in(report), expected.relevance)
+
+
+def test_figures_are_cut_at_a_percentile_and_laid_over_the_image() -> None:
+    folder = folder_of(8)
+    run_json("own_models:of_one_size", folder, "-o", "plain")
+    run_json("own_models:of_one_size", folder, "--percentile", "90", "--overlaid", "-o", "drawn")
+    explanation = xaicore.load_explanation("drawn/0.safetensors")
+    explanation.plot(mean=0.0, std=1.0, percentile=90, overlaid=True).savefig("expected.png")
+    drawn, expected, plain = (pixels_of(Path(f"{name}.png")) for name in ("drawn/0", "expected", "plain/0"))
+    assert drawn.equal(expected) and not drawn.equal(plain)
+    run_json("own_models:of_one_size", folder, "--overlaid", "--layer", "0", "-o", "inside")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -10,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
-from xaicore.analyzers import PropagationAnalyzer, TranslationAverage
-from xaicore.engine import Batch, Engine, batches
+from xaicore.analyzers import ExpansionAnalyzer, PropagationAnalyzer, TranslationAverage
+from xaicore.analyzers.streaming import explained_batches
+from xaicore.engine import Batch, Block, Engine, batches
 from xaicore.engine.streams import ahead, is_stream
 from xaicore.errors import InputError, ParameterError, TargetError
 
@@ -141,3 +143,59 @@ def test_the_next_item_is_fetched_in_another_thread_while_one_is_used() -> None:
         seen.append(number)
     assert seen == [0, 1, 2]
     assert threading.main_thread() not in threads
+
+
+def test_a_stream_need_not_know_its_length(model: nn.Module) -> None:
+    class Endless(IterableDataset[Tensor]):
+        def __iter__(self) -> Iterator[Tensor]:
+            return iter(X)
+
+    analyzer = PropagationAnalyzer(model)
+    whole = analyzer.analyze(X, 1).relevance
+    pairs = ((X[start : start + 5], LABELS[start : start + 5] * 0 + 1) for start in (0, 5))
+    for stream in (batches(pairs, inputs=0, target=1), DataLoader(Endless(), batch_size=4)):
+        target = None if isinstance(stream, batches) else 1
+        assert torch.allclose(analyzer.analyze(stream, target).relevance, whole, atol=1e-7)
+
+
+@pytest.mark.parametrize("pressed_while", ["explained", "fetched"])
+def test_ctrl_c_in_a_stream_is_noted_wherever_it_is_pressed(model: nn.Module, pressed_while: str) -> None:
+    def stream() -> Iterator[Tensor]:
+        for number in range(5):
+            if number == 3 and pressed_while == "fetched":
+                signal.raise_signal(signal.SIGINT)
+            yield X[2 * number : 2 * number + 2]
+
+    calls = []
+
+    def target(output: Tensor) -> Tensor:
+        calls.append(None)
+        if len(calls) == 3 and pressed_while == "explained":
+            signal.raise_signal(signal.SIGINT)
+        return output[:, 0]
+
+    engine = Engine()
+    # Each batch is one run: the one in which it is pressed is finished.
+    sizes = [len(part) for part in explained_batches(PropagationAnalyzer(model), stream(), target, engine=engine)]
+    assert engine.report.interrupted and 2 * len(sizes) < len(X) and set(sizes) == {2}
+
+
+def test_an_error_that_is_kept_does_not_keep_ctrl_c(model: nn.Module) -> None:
+    class Failing(ExpansionAnalyzer):
+        needs_whole_batch = True
+
+        def attribute(self, evaluation: Any, engine: Engine) -> Any:
+            for _ in engine.sweep(evaluation.batch, 4, lambda block: block.rows):
+                raise ValueError("of the method")
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(ValueError, match="of the method") as kept:
+        Failing(model).analyze(X)
+    assert kept.value.__traceback__ is not None and signal.getsignal(signal.SIGINT) is before
+
+    def press(block: Block) -> int:
+        signal.raise_signal(signal.SIGINT)
+        return block.rows
+
+    assert len(list(Engine(batch_size=1).sweep(2, 1, press))) == 1
+    assert len(list(Engine(batch_size=1).sweep(2, 1, lambda block: block.rows))) == 2

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from xaicore.engine import Block, Engine, generator
+from xaicore.engine import Block, Engine, Footprint, generator
 from xaicore.engine.memory import parse_bytes
 from xaicore.errors import OutOfMemoryError, ParameterError
 
@@ -27,7 +27,7 @@ def grid(samples: int, steps: int) -> list[tuple[int, int]]:
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 64, None, "auto"])
 @pytest.mark.parametrize(("samples", "steps"), [(1, 1), (1, 10), (5, 1), (4, 6), (33, 3)])
 def test_every_step_of_every_sample_is_run_once(samples: int, steps: int, batch_size: Any) -> None:
-    sweep = Engine(batch_size).sweep(samples, steps, cells, row_bytes=1)
+    sweep = Engine(batch_size).sweep(samples, steps, cells, footprint=Footprint(1, 1))
     run = [cell for _, found in sweep for cell in found]
     assert sorted(run) == grid(samples, steps)
     assert sweep.finished == samples
@@ -112,10 +112,12 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
 def test_a_memory_limit_bounds_the_batches_before_they_are_tried() -> None:
     engine = Engine(batch_size=64, memory_limit=1000)
     memory = Memory(5, AssertionError)
-    run = [cell for _, found in engine.sweep(4, 16, memory, row_bytes=200) for cell in found]
+    run = [cell for _, found in engine.sweep(4, 16, memory, footprint=Footprint(200, 1)) for cell in found]
     assert sorted(run) == grid(4, 16) and max(memory.calls) <= 5
     assert engine.report.too_large[0] == 64
-    assert max(block.rows for block, _ in Engine(memory_limit=1000).sweep(4, 16, cells, row_bytes=200)) <= 5
+    assert (
+        max(block.rows for block, _ in Engine(memory_limit=1000).sweep(4, 16, cells, footprint=Footprint(200, 1))) <= 5
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from xaicore.analyzers.baselines import Baseline
 from xaicore.analyzers.quantities import Target
-from xaicore.engine import Block
+from xaicore.engine import Block, Footprint
 from xaicore.explanation import Diagnostics, Explanation
 
 Varied = Mapping[str, Tensor]
@@ -38,7 +38,7 @@ class Evaluation(ABC):
         The output for the inputs as they are.
     values : Tensor (B,)
         The explained value there.
-    row_bytes : int
+    footprint : Footprint
         About how much memory a row takes, for `Engine.sweep`.
     notes : list of str
         What the user should know about this evaluation.
@@ -53,7 +53,7 @@ class Evaluation(ABC):
     target: Target
     prediction: Tensor
     values: Tensor
-    row_bytes: int
+    footprint: Footprint
     notes: list[str]
     start: int = 0
     total: int = 0

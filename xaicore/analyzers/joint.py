@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from xaicore.analyzers.jobs import Job, Options
 from xaicore.analyzers.originals import own_tensors
 from xaicore.analyzers.run import Run
 from xaicore.analyzers.targets import Target, resolve_target
-from xaicore.engine import Engine, Inputs
+from xaicore.engine import Engine, Footprint, Inputs
 from xaicore.errors import InputError
 from xaicore.explanation import Explanation
-from xaicore.graph import trace
-from xaicore.graph.footprint import bytes_of_backward
+from xaicore.graph import Graph, trace
+from xaicore.graph.footprint import bytes_computed
 from xaicore.graph.trace import one_at_a_time
 from xaicore.propagation import Composite
 
@@ -63,8 +63,8 @@ def _explain_jointly(
         return [explanation for number in range(len(jobs)) for explanation in found[number]]
 
     with engine.report.phase("prepare"):
-        row_bytes = bytes_of_a_sample(model, prepared, composites) if engine.batch_size == "auto" else None
-    chunks = engine.run(run, prepared, targets, row_bytes=row_bytes, divisible=_is_divisible(prepared, options))
+        footprint = footprint_of_a_sample(model, prepared, composites) if engine.batch_size == "auto" else None
+    chunks = engine.run(run, prepared, targets, footprint=footprint, divisible=_is_divisible(prepared, options))
     return [Explanation.concat(parts) if len(parts) > 1 else parts[0] for parts in map(list, zip(*chunks, strict=True))]
 
 
@@ -83,13 +83,18 @@ def _groups(composites: Sequence[Composite], options: Options) -> list[list[int]
     return list(groups.values())
 
 
-def bytes_of_a_sample(model: nn.Module, prepared: Inputs, composites: Sequence[Composite]) -> int:
+def footprint_of_a_sample(model: nn.Module, prepared: Inputs, composites: Sequence[Composite]) -> Footprint:
     """About how much memory one sample takes, from the shapes of the graph."""
     some = prepared if prepared.batch <= _ENOUGH_TO_TRACE else prepared.slice(0, _ENOUGH_TO_TRACE)
     graph = trace(model, *some.args, **some.kwargs)
     graph = next((c.graph_of(graph) for c in composites if c.family == "relevance"), graph)
-    sizes = graph.sizes(graph.flatten(some.args, some.kwargs))
-    return -(-bytes_of_backward(graph, sizes) // some.batch)
+    return footprint_of(graph, graph.flatten(some.args, some.kwargs), some.batch)
+
+
+def footprint_of(graph: Graph, tensors: Sequence[Tensor], batch: int) -> Footprint:
+    """About how much memory a sample takes in a graph that is given these tensors, which hold ``batch`` of them."""
+    total, largest = bytes_computed(graph, graph.sizes(tensors))
+    return Footprint(-(-total // batch), -(-largest // batch))
 
 
 def _is_divisible(prepared: Inputs, options: Options) -> bool:

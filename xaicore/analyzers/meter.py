@@ -16,19 +16,24 @@ class Meter(TorchDispatchMode):
     ----------
     total : int
         The bytes of all that was computed. Less lives at once, but this is what a batch should be measured by.
+    largest : int
+        The bytes of the largest tensor among that.
     """
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._known = {each.untyped_storage().data_ptr() for each in (*model.parameters(), *model.buffers())}
-        self.total: int = 1
+        self.total: int = 0
+        self.largest: int = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         given = {_storage(leaf) for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)}
         made = {_storage(leaf): leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor)}
         # A view of what there was takes no memory.
-        self.total += sum(leaf.nbytes for storage, leaf in made.items() if storage not in given | self._known)
+        sizes = [leaf.nbytes for storage, leaf in made.items() if storage not in given | self._known]
+        self.total += sum(sizes)
+        self.largest = max(self.largest, *sizes, 0)
         return result
 
 

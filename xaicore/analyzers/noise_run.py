@@ -12,11 +12,11 @@ from torch import Tensor
 
 from xaicore.analyzers.averages import Averages, Moments, moments_of
 from xaicore.analyzers.base import Analyzer, check_is_module
-from xaicore.analyzers.joint import bytes_of_a_sample
+from xaicore.analyzers.joint import footprint_of_a_sample
 from xaicore.analyzers.noisy_copies import NoisyCopies
 from xaicore.analyzers.propagation import PropagationAnalyzer
 from xaicore.analyzers.targets import resolve_target
-from xaicore.engine import Block, Engine, Sweep
+from xaicore.engine import Block, Engine, Footprint, Sweep
 from xaicore.explanation import Diagnostics, Explanation
 
 _NUMBER = re.compile(r"\d[\d.e+-]*")
@@ -69,7 +69,7 @@ class NoiseRun:
     ) -> None:
         self.analyzer, self.copies, self.samples, self.reduce = analyzer, copies, samples, reduce
         self.engine, self.output, self.options = engine, output, dict(options)
-        self._row_bytes = self._bytes_of_a_row()
+        self._footprint = self._footprint_of_a_copy()
         self.prediction = self._predicted()
         self.target = resolve_target(target, output).located(self.prediction)
         self._inner = self._inner_engine()
@@ -77,13 +77,13 @@ class NoiseRun:
         self._notes: dict[str, str] = {}
         self._fallbacks: dict[str, None] = {}
 
-    def _bytes_of_a_row(self) -> int | None:
+    def _footprint_of_a_copy(self) -> Footprint | None:
         """Of a walk, from its graph; other methods run the model as often as they need and see to memory themselves."""
         if self.engine.batch_size != "auto" or not isinstance(self.analyzer, PropagationAnalyzer):
             return None
         with self.engine.report.phase("prepare"):
             model = check_is_module(self.analyzer.model)
-            return bytes_of_a_sample(model, self.copies.prepared, [self.analyzer.build_composite()])
+            return footprint_of_a_sample(model, self.copies.prepared, [self.analyzer.build_composite()])
 
     def _predicted(self) -> Tensor:
         """The output for the inputs as they are."""
@@ -93,7 +93,7 @@ class NoiseRun:
 
         copies, engine = self.copies, self.engine.within()
         sweep = engine.sweep(
-            copies.batch, 1, predict, device=copies.device, row_bytes=self._row_bytes, divisible=copies.divisible
+            copies.batch, 1, predict, device=copies.device, footprint=self._footprint, divisible=copies.divisible
         )
         return torch.cat([found for _, found in sweep])
 
@@ -113,7 +113,7 @@ class NoiseRun:
             self.samples,
             self._explain,
             device=copies.device,
-            row_bytes=self._row_bytes,
+            footprint=self._footprint,
             unit="copy",
             divisible=copies.divisible,
             outer=True,

@@ -13,10 +13,11 @@ from xaicore.analyzers.evaluation import Evaluation, Varied
 from xaicore.analyzers.meter import Meter
 from xaicore.analyzers.originals import own_tensors
 from xaicore.analyzers.targets import resolve_target
-from xaicore.engine import Block, Engine, Inputs, prepare_arrays
+from xaicore.engine import Block, Engine, Footprint, Inputs, prepare_arrays
 from xaicore.errors import InputError
-from xaicore.graph.capture import evaluation_mode, untouched
+from xaicore.graph.capture import evaluation_mode
 from xaicore.graph.returned import returned_tensors
+from xaicore.graph.untouched import Snapshot
 
 _BYTES_A_NUMBER = 64
 """What a function is taken to need for each number of its input, since nothing is known of it."""
@@ -43,7 +44,11 @@ class CallableEvaluation(Evaluation):
         self, model: Any, inputs: Any, target: Any = None, *, output: str | int | None = None, engine: Engine
     ) -> None:
         if not callable(model):
-            raise InputError(f"the model is a {type(model).__name__}, which cannot be called with inputs")
+            hint = next((name for name in ("predict_proba", "predict") if hasattr(model, name)), None)
+            raise InputError(
+                f"the model is a {type(model).__name__}, which cannot be called with inputs"
+                + (f": give its method {hint} as the model" if hint else "")
+            )
         self._model, self._engine = model, engine
         is_module = isinstance(model, nn.Module)
         self._arguments = engine.prepare(inputs, model) if is_module else prepare_arrays(inputs)
@@ -53,9 +58,10 @@ class CallableEvaluation(Evaluation):
         self.batch = self._arguments.batch
         self.device = next(iter(tensors.values())).device
         self.varied = {name: tensor for name, tensor in tensors.items() if self._is_per_sample(tensor)}
+        if is_module:
+            self._snapshot = Snapshot(model)
         with engine.report.phase("run"), engine.computing(self.device):
-            self.row_bytes = self._bytes_of_a_row()
-            outputs = self._call(self._arguments)
+            outputs = self._measured_call()
         chosen = resolve_target(target, output)
         self._output = chosen.select(outputs)
         self.prediction = outputs[self._output]
@@ -83,8 +89,12 @@ class CallableEvaluation(Evaluation):
         if isinstance(self._model, nn.Module):
             # The model may write to what it is given; the inputs are still needed.
             own = arguments.map(lambda leaf: leaf.clone() if isinstance(leaf, Tensor) else leaf)
-            with torch.no_grad(), evaluation_mode(self._model), untouched(self._model):
-                found = returned_tensors(self._model(*own.args, **own.kwargs))
+            devices = [self.device] if self.device.type == "cuda" else []
+            try:
+                with torch.no_grad(), evaluation_mode(self._model), torch.random.fork_rng(devices=devices):
+                    found = returned_tensors(self._model(*own.args, **own.kwargs))
+            finally:
+                self._snapshot.restore()
         else:
             restore = iter(self._restore.values())
             given = arguments.map(lambda leaf: next(restore)(leaf) if isinstance(leaf, Tensor) else leaf)
@@ -103,13 +113,17 @@ class CallableEvaluation(Evaluation):
                 "dimension, like that of the inputs, must be the batch"
             )
 
-    def _bytes_of_a_row(self) -> int:
+    def _measured_call(self) -> dict[str, Tensor]:
+        """Call the model with the inputs as they are, and see how much memory a row takes."""
         if not isinstance(self._model, nn.Module):
-            return _BYTES_A_NUMBER * sum(tensor[0].numel() for tensor in self.varied.values())
+            numbers = sum(tensor[0].numel() for tensor in self.varied.values())
+            self.footprint = Footprint(_BYTES_A_NUMBER * numbers, _BYTES_A_NUMBER * numbers)
+            return self._call(self._arguments)
         meter = Meter(self._model)
         with meter:
-            self._call(self._arguments.slice(0, 1))
-        return meter.total
+            outputs = self._call(self._arguments)
+        self.footprint = Footprint(-(-meter.total // self.batch), -(-meter.largest // self.batch))
+        return outputs
 
     def as_input(self, relevance: Mapping[str, Tensor]) -> Tensor | dict[str, Tensor]:
         returned = {}

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from xaicore.analyzers.baselines import Baseline
 from xaicore.analyzers.evaluation import Evaluation, Varied
+from xaicore.analyzers.joint import footprint_of
 from xaicore.analyzers.originals import Originals, own_tensors, starts_of
 from xaicore.analyzers.passes import Passes, Plan
 from xaicore.analyzers.propagation import PropagationAnalyzer
@@ -18,7 +19,6 @@ from xaicore.analyzers.targets import Target, resolve_target
 from xaicore.engine import Block, Engine
 from xaicore.errors import InputError, LayerError
 from xaicore.graph import Graph, Ref, trace
-from xaicore.graph.footprint import bytes_of_backward
 from xaicore.graph.sizes import SizeExpression
 from xaicore.propagation import Composite
 
@@ -86,8 +86,7 @@ class GraphEvaluation(Evaluation):
         self.varied = dict(zip(self._names, (found[ref].detach() for ref in refs), strict=True))
         others = [given[layer.name] for layer in self.graph.inputs[len(refs) :]]
         self._tensors = [*self.varied.values(), *others]
-        sizes = self.graph.sizes(self._tensors)
-        self.row_bytes = -(-bytes_of_backward(self.graph, sizes) // self.batch)
+        self.footprint = footprint_of(self.graph, self._tensors, self.batch)
         self._fixed_batch = not any(
             isinstance(size, SizeExpression) for layer in self.graph.inputs for size in layer.outputs[0].shape[:1]
         )

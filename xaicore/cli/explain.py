@@ -56,6 +56,11 @@ _INTERRUPTED = 130  # what shells say of a command that Ctrl-C ended
     "--pattern", type=click.FloatRange(0, 1, min_open=True), metavar="SHARE",
     help="Draw as well what is left of an image where only the pixels with this share of the positive relevance stay.",
 )  # fmt: skip
+@click.option(
+    "--percentile", type=click.FloatRange(0, 100, min_open=True), metavar="P",
+    help="Cut the colours of images at this percentile of the relevance, so that faint structure shows: 99.",
+)  # fmt: skip
+@click.option("--overlaid", is_flag=True, help="Draw relevance on top of images, which are grey then.")
 @click.option("--ledger", is_flag=True, help="Keep account of each layer: what biases and stabilizers absorbed.")
 @click.option(
     "--fallback",
@@ -92,6 +97,8 @@ def command(
     reported: bool,
     folder: Path,
     pattern: float | None,
+    percentile: float | None,
+    overlaid: bool,
     ledger: bool,
     fallback: str | None,
     compiled: bool,
@@ -130,7 +137,7 @@ def command(
     def done(piece: Piece, place: int, explanation: Explanation) -> None:
         name = piece.names[place]
         shown = images if is_image(piece.files[place]) else None
-        written = write(explanation, name, folder, shown, pattern)
+        written = write(explanation, name, folder, shown, pattern, {"percentile": percentile, "overlaid": overlaid})
         outcome.records[piece.numbers[place]] = {**record(explanation, name), "files": written}
 
     try:

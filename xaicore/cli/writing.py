@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,14 +33,19 @@ def made(folder: Path, inputs: Iterable[Path]) -> Path:
 
 
 def write(
-    explanation: Explanation, name: str, folder: Path, images: ImageOptions | None, pattern: float | None
+    explanation: Explanation,
+    name: str,
+    folder: Path,
+    images: ImageOptions | None,
+    pattern: float | None,
+    drawing: Mapping[str, Any],
 ) -> list[str]:
-    """Write the explanation of one sample and its figures; return the names of the files."""
+    """Write the explanation of one sample and its figures, drawn with these options; return the names of the files."""
     stem = folder / name
     data, figure = stem.with_name(f"{stem.name}.safetensors"), stem.with_name(f"{stem.name}.png")
     explanation.save(data)
     shown: dict[str, Any] = {"mean": images.mean, "std": images.std} if images and explanation.layer is None else {}
-    explanation.plot(**shown).savefig(figure)
+    explanation.plot(**shown, **drawing).savefig(figure)
     if pattern is None:
         return [str(data), str(figure)]
     from xaicore.visualization import plot_pattern

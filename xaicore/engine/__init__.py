@@ -5,6 +5,7 @@ from __future__ import annotations
 from xaicore.engine.blocks import Block
 from xaicore.engine.engine import Engine
 from xaicore.engine.inputs import Inputs, batch_of, samples_of
+from xaicore.engine.memory import Footprint
 from xaicore.engine.placement import device_and_dtype
 from xaicore.engine.preparation import prepare, prepare_arrays
 from xaicore.engine.progress import progress_bar
@@ -17,6 +18,7 @@ __all__ = [
     "Batch",
     "Block",
     "Engine",
+    "Footprint",
     "Inputs",
     "Report",
     "Sweep",

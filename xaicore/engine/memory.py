@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -15,6 +16,25 @@ from xaicore.errors import ParameterError
 _UNITS = {"": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 1024, "MIB": 1024**2, "GIB": 1024**3}
 _CGROUP = Path("/sys/fs/cgroup")
 _CPU_WORDS = ("can't allocate memory", "not enough memory", "DefaultCPUAllocator")
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """The memory that a row takes while it is run, in bytes.
+
+    Attributes
+    ----------
+    total : int
+        Of all that is computed for it.
+    largest : int
+        Of the largest tensor among that.
+    """
+
+    total: int
+    largest: int
+
+    def __rmul__(self, rows: int) -> Footprint:
+        return Footprint(rows * self.total, rows * self.largest)
 
 
 def free_memory(device: torch.device) -> int | None:

@@ -11,7 +11,7 @@ import torch
 
 from xaicore.engine.blocks import Block, blocks_of
 from xaicore.engine.interrupts import Interrupts
-from xaicore.engine.memory import forget_peak, free_memory, peak_memory, ran_out, release
+from xaicore.engine.memory import Footprint, forget_peak, free_memory, peak_memory, ran_out, release
 from xaicore.engine.progress import progress_bar
 from xaicore.errors import OutOfMemoryError
 
@@ -48,13 +48,13 @@ class Sweep(Generic[Result]):
         steps: int,
         function: Callable[[Block], Result],
         device: torch.device,
-        row_bytes: int | None,
+        footprint: Footprint | None,
         unit: str,
         divisible: bool,
         outer: bool,
     ) -> None:
         self.engine, self.samples, self.steps, self.function = engine, samples, steps, function
-        self.device, self.row_bytes, self.unit, self.divisible = device, row_bytes, unit, divisible
+        self.device, self.footprint, self.unit, self.divisible = device, footprint, unit, divisible
         self.outer = outer
         self.done = [0] * samples
         self.interrupted = False
@@ -97,8 +97,8 @@ class Sweep(Generic[Result]):
         if not self.divisible:
             rows = self.samples * self.steps if self.steps == 1 else self.samples
             return blocks_of(self.samples, self.steps, rows)
-        unknown = self.row_bytes is None and self.engine.batch_size == "auto"
-        rows_at_once = self.samples if unknown else self.engine.rows(self.row_bytes, self.device)
+        unknown = self.footprint is None and self.engine.batch_size == "auto"
+        rows_at_once = self.samples if unknown else self.engine.rows(self.footprint, self.device)
         return blocks_of(self.samples, self.steps, self.samples * self.steps if rows_at_once is None else rows_at_once)
 
     def _attempt(self, block: Block) -> list[Result] | None:
@@ -130,11 +130,11 @@ class Sweep(Generic[Result]):
         most = self.engine.most_rows
         if most is not None and block.rows > most and self._can_shrink(block):
             return True
-        if self.row_bytes is None or not self._can_shrink(block):
+        if self.footprint is None or not self._can_shrink(block):
             return False
         limit = self.engine.memory_limit
         room = limit if limit is not None else free_memory(self.device) if self.device.type == "cpu" else None
-        return room is not None and block.rows * self.row_bytes > room
+        return room is not None and block.rows * self.footprint.total > room
 
     def _can_shrink(self, block: Block) -> bool:
         return len(block.steps) > 1 or (block.samples > 1 and self.divisible)

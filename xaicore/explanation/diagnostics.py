@@ -85,7 +85,9 @@ class Diagnostics:
         gap = (goal - relevance_sum).abs() / goal.abs().clamp_min(_TINY) if conserving else None
         if conserving and parts and reference is None:
             notes += _cancellation(parts, explained)
-        return cls(explained, relevance_sum, gap, count_non_finite(parts), list(fallbacks), notes, ledger, reference)
+        # A sum is finite only where all of it is, and was taken already.
+        non_finite = 0 if bool(torch.isfinite(relevance_sum).all()) else count_non_finite(parts)
+        return cls(explained, relevance_sum, gap, non_finite, list(fallbacks), notes, ledger, reference)
 
     def warnings(self) -> list[str]:
         """Say, one sentence each, what makes the explanation less trustworthy; empty when nothing does."""
@@ -95,10 +97,7 @@ class Diagnostics:
         if self.conservation_gap is not None and self.conservation_gap.numel():
             worst, sample = _worst(self.conservation_gap)
             if not worst <= GAP_WORTH_A_WARNING:  # so that NaN warns too
-                found.append(
-                    f"Relevance is not conserved: it misses the explained value by {_percent(worst)} in the worst "
-                    f"sample (number {sample}). {self._where_it_went()}"
-                )
+                found.append(self._gap_warning(f"by {_percent(worst)} in the worst sample (number {sample})"))
         if self.fallbacks:
             found.append(f"{len(self.fallbacks)} layers were handled by a fallback: {'; '.join(self.fallbacks)}.")
         return found
@@ -122,6 +121,14 @@ class Diagnostics:
         lines += [("warning", warning) for warning in self.warnings()]
         text = "\n".join(f"{name:<18} {value}" for name, value in lines)
         return f"{text}\n{self._ledger_table()}" if self.ledger else text
+
+    def _gap_warning(self, extent: str) -> str:
+        if self.reference is None:
+            return f"Relevance is not conserved: it misses the explained value {extent}. {self._where_it_went()}"
+        return (
+            f"Relevance is not complete: it misses the difference to the value at the baseline {extent}. Methods that "
+            "take steps or samples come closer with more of them."
+        )
 
     def _where_it_went(self) -> str:
         if not self.ledger:
@@ -219,7 +226,8 @@ class Diagnostics:
     ) -> Diagnostics:
         """Put together what `texts` and the tensors hold."""
         names = ("non_finite", "fallbacks", "notes", "ledger")
-        return cls(explained, total, gap, *(from_json(texts[name]) for name in names), reference=reference)
+        others = {name: from_json(texts[name]) for name in names}
+        return cls(explained, total, gap, reference=reference, **others)
 
 
 def _cancellation(parts: Sequence[Tensor], explained: Tensor) -> list[str]:

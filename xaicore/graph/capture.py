@@ -6,15 +6,13 @@ import contextlib
 import io
 import logging
 import os
-import random
 import traceback
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.utils import _pytree as pytree
@@ -22,6 +20,7 @@ from torch.utils import _pytree as pytree
 from xaicore.errors import CaptureError
 from xaicore.graph.returned import Returning
 from xaicore.graph.sizes import SizeExpression, size_of
+from xaicore.graph.untouched import untouched
 
 _LIBRARIES = tuple(f"{Path(file).parent}{os.sep}" for file in (torch.__file__, Path(__file__).parent))
 _FRAMES_OF_PYTHON = ("contextlib.py", "<string>", "<frozen")
@@ -123,47 +122,6 @@ def quiet() -> Iterator[None]:
             yield
         finally:
             logging.disable(disabled)
-
-
-@contextlib.contextmanager
-def untouched(model: nn.Module) -> Iterator[None]:
-    """What the model's forward writes to is put back.
-
-    That is buffers, the weights of embeddings that renormalise them, attributes, the lists and dicts among these, and
-    the state of the random generators of Python and NumPy.
-    """
-    renormalised = [each.weight for each in model.modules() if _renormalises(each)]
-    writable = [tensor for tensor in (*model.buffers(), *renormalised) if not tensor.is_inference()]
-    python_state, numpy_state = random.getstate(), np.random.get_state()
-    buffers = [(buffer, buffer._version, buffer.detach().clone()) for buffer in writable]
-    attributes = [vars(module) for module in model.modules()]
-    values = [value for own in attributes for value in own.values()]
-    stores = [(store, dict(store)) for store in (*attributes, *values) if isinstance(store, dict)]
-    lists = [(value, list(value)) for value in values if isinstance(value, list)]
-    try:
-        yield
-    finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)
-        for store, before in stores:
-            if _changed(list(store.items()), list(before.items())):
-                store.clear()
-                store.update(before)
-        for value, items in lists:
-            value[:] = items
-        for buffer, version, content in buffers:
-            if buffer._version != version:
-                with torch.no_grad():
-                    buffer.copy_(content)
-
-
-def _renormalises(module: nn.Module) -> TypeGuard[nn.Embedding]:
-    return isinstance(module, (nn.Embedding, nn.EmbeddingBag)) and module.max_norm is not None
-
-
-def _changed(items: list[tuple[Any, Any]], before: list[tuple[Any, Any]]) -> bool:
-    same = (key == other and value is old for (key, value), (other, old) in zip(items, before, strict=False))
-    return len(items) != len(before) or not all(same)
 
 
 def _batch_is_free(program: torch.export.ExportedProgram) -> bool:

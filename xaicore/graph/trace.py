@@ -15,13 +15,14 @@ from torch.utils import _pytree as pytree
 from xaicore.errors import CaptureError, InputError
 from xaicore.graph.autocast import without_autocast
 from xaicore.graph.build import build_graph
-from xaicore.graph.capture import Capture, batch_size_of, capture, evaluation_mode, quiet, untouched, where_raised
+from xaicore.graph.capture import Capture, batch_size_of, capture, evaluation_mode, quiet, where_raised
 from xaicore.graph.facts import with_facts
 from xaicore.graph.fingerprint import fingerprint_of
 from xaicore.graph.graph import Graph
 from xaicore.graph.normalize import with_normal_forms, without_no_ops, without_softmax_head
 from xaicore.graph.recognition import with_recognized_layers
 from xaicore.graph.rewrite import plain_program
+from xaicore.graph.untouched import untouched
 from xaicore.graph.verify import copies_of, difference, difference_of_gradients
 
 

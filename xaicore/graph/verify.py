@@ -9,9 +9,10 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
-from xaicore.graph.capture import evaluation_mode, untouched
+from xaicore.graph.capture import evaluation_mode
 from xaicore.graph.graph import Graph
 from xaicore.graph.returned import returned_tensors
+from xaicore.graph.untouched import untouched
 
 _LARGEST_TOLERANCE = 0.3  # of the largest value: what no rounding explains, in half precision either
 

@@ -133,6 +133,13 @@ def test_the_fit_is_measured_for_each_sample() -> None:
     assert any(f"{expected:.3f}" in note for note in found.diagnostics.notes)
 
 
+def test_a_kernel_so_narrow_that_nothing_is_near_is_told() -> None:
+    x = np.ones((1, 4))
+    narrow, usual = (Lime(curved, kernel_width=width).analyze(x).diagnostics.notes for width in (1e-3, None))
+    assert any("larger kernel_width" in note for note in narrow)
+    assert not any("kernel_width" in note for note in usual)
+
+
 def test_the_mean_over_the_variants_of_a_fill_is_fitted() -> None:
     generator = np.random.default_rng(1)
     background, x = generator.normal(size=(3, 4)), generator.normal(size=(2, 4))

@@ -113,7 +113,9 @@ def test_early_layers_are_run_on_small_crops() -> None:
 @pytest.mark.parametrize("stride", [1, 2, 3, 5])
 @pytest.mark.parametrize("padding", [0, 2])
 @pytest.mark.parametrize("dilation", [1, 2])
-def test_every_output_that_depends_on_a_window_is_reached(kernel: int, stride: int, padding: int, dilation: int) -> None:
+def test_every_output_that_depends_on_a_window_is_reached(
+    kernel: int, stride: int, padding: int, dilation: int
+) -> None:
     length, size = 17, 3
     x = torch.zeros(1, 1, length, length, requires_grad=True)
     y = nn.functional.conv2d(x, torch.ones(1, 1, kernel, kernel), None, stride, padding, dilation)

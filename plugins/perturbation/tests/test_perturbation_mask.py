@@ -261,6 +261,7 @@ def test_the_model_is_left_as_it_was() -> None:
         ({"learning_rate": 0.0}, "learning_rate=0.0"),
         ({"jitter": -1}, "jitter=-1"),
         ({"fill": "blurr"}, "fill='blurr'"),
+        ({"seed": -1}, "seed=-1"),
     ],
 )
 def test_wrong_parameters_are_refused(wrong: dict[str, Any], message: str) -> None:

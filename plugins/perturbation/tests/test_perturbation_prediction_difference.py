@@ -251,6 +251,16 @@ def test_a_single_logit_becomes_a_probability_by_a_sigmoid() -> None:
     torch.testing.assert_close(first, second)
 
 
+def test_behind_a_sigmoid_other_outputs_do_not_change_the_evidence_for_one() -> None:
+    x, data, alone = images(2), images(20, seed=1), network(1)
+    beside = nn.Sequential(alone, nn.ConstantPad1d((0, 50), 0.0)).eval()  # fifty more labels
+    first, second = (
+        PredictionDifference(model, window=3, context=1, probabilities="sigmoid").fit(data).analyze(x, target=0)
+        for model in (alone, beside)
+    )
+    torch.testing.assert_close(first.relevance, second.relevance)
+
+
 def test_a_single_output_needs_to_be_told_what_it_is() -> None:
     with pytest.raises(InputError, match="say with probabilities='sigmoid'"):
         PredictionDifference(network(1), window=3, context=1).fit(images(9)).analyze(images(1))

@@ -223,6 +223,7 @@ def test_ctrl_c_returns_an_estimate_from_the_masks_that_are_done() -> None:
         ({"probability": 1.0}, "probability=1.0"),
         ({"divide_by": "coverag"}, "Did you mean 'coverage'"),
         ({"fill": "blurr"}, "fill='blurr'"),
+        ({"seed": -1}, "seed=-1"),
     ],
 )
 def test_wrong_parameters_are_refused(wrong: dict[str, Any], message: str) -> None:

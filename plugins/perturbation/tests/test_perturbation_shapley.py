@@ -447,6 +447,13 @@ def test_a_regressor_of_the_users_leaves_out_features_and_keeps_the_sum() -> Non
     assert float((found.relevance[0, 2:] - found.relevance[0, 2:].mean()).abs().max()) < 0.02
 
 
+def test_a_ridge_regression_of_many_coalitions_shrinks_little() -> None:
+    weight = np.arange(8.0)
+    found = KernelShap(lambda x: x @ weight, regressor="ridge").analyze(np.ones((1, 8)))
+    np.testing.assert_allclose(found.relevance[0].numpy(), weight, atol=0.3)
+    assert float(found.relevance.sum()) == pytest.approx(weight.sum(), abs=1e-12)
+
+
 @pytest.mark.parametrize("method", [KernelShap, ShapleySampling])
 @pytest.mark.parametrize(
     ("options", "message"),

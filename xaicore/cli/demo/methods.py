@@ -14,8 +14,9 @@ import xaicore
 from xaicore.errors import XaicoreError
 from xaicore.plugins import MethodSpec, resolve
 
-_KNOWN = {"low": 0.0, "high": 1.0}
+_RANGE = {"low": 0.0, "high": 1.0}
 """What the demo can say about its data to methods that ask: the range of the pixels."""
+_COMPARED_WITH = 50
 
 
 @dataclass(frozen=True)
@@ -28,17 +29,21 @@ class Run:
     reason: str = ""
 
 
-def run_methods(model: nn.Module, images: Tensor, target: list[int]) -> Iterator[Run]:
-    """Explain the digits with one method after the other; one that fails does not stop the others."""
+def run_methods(model: nn.Module, images: Tensor, target: list[int], data: Tensor) -> Iterator[Run]:
+    """Explain the digits with one method after the other; one that fails does not stop the others.
+
+    ``data`` are other digits: what methods learn from that learn, and compare with that need something to compare with.
+    """
+    known = _RANGE | {"baseline": xaicore.baselines.Data(data[:_COMPARED_WITH])}
     for spec in xaicore.methods():
         try:
             asked = _asked(spec)
-            unknown = [name for name, required in asked.items() if required and name not in _KNOWN]
+            unknown = [name for name, required in asked.items() if required and name not in known]
             if unknown:
                 yield Run(spec, None, reason=f"needs a choice of yours: {', '.join(unknown)}")
                 continue
-            known = {name: _KNOWN[name] for name in asked if name in _KNOWN}
-            analyzer = xaicore.create_analyzer(spec.name, model, **known)
+            given = {name: known[name] for name in asked if name in known}
+            analyzer = xaicore.create_analyzer(spec.name, model, **given).fit(data)
             started = time.perf_counter()
             found: Any = analyzer.analyze(images, target)
         except XaicoreError as error:

@@ -41,7 +41,7 @@ def run(folder: Path, seed: int, most: int) -> None:
         graph = xaicore.trace(model, mistakes.images)
         layers = sum(1 for layer in graph.layers if layer.inputs)
         told.append(f"{layers} layers")
-    runs = _explained(model, mistakes)
+    runs = _explained(model, mistakes, training.images)
     explanations = figures.of_runs(runs)
     with step("Drawing figures") as told:
         pictures = _draw(folder, mistakes, explanations)
@@ -61,11 +61,11 @@ def run(folder: Path, seed: int, most: int) -> None:
     (folder / "index.html").write_text(render(story, runs), encoding="utf-8")
 
 
-def _explained(model: nn.Module, mistakes: Mistakes) -> list[Run]:
+def _explained(model: nn.Module, mistakes: Mistakes, data: Tensor) -> list[Run]:
     """Explain the predicted and the true class of each digit with every method, and tell how it went."""
     click.echo("Explaining the predicted and the true class of each digit:")
     runs = []
-    for run in run_methods(model, figures.twice(mistakes.images), figures.both_classes(mistakes)):
+    for run in run_methods(model, figures.twice(mistakes.images), figures.both_classes(mistakes), data):
         click.echo(f"  {run.spec.name:<32} {_outcome(run)}")
         runs.append(run)
     if all(run.explanation is None for run in runs):

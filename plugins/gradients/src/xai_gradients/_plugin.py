@@ -67,7 +67,7 @@ def xaicore_methods() -> list[MethodSpec]:
             "Zeiler & Fergus 2014, sec. 2.1",
             aliases=("deconvolution", "DeconvNet"),
         ),
-            _method(
+        _method(
             "integrated",
             "Integrated",
             "Gradient integrated along the straight path from a baseline, times the difference to it.",

@@ -124,7 +124,7 @@ def _at_starts(paths: Paths, engine: Engine, block: Block) -> Tensor:
         shifted = Block(block.start + part.start, block.start + part.stop, part.first, part.last)
         return part.grid(evaluation.scores(paths.starts(shifted), shifted))
 
-    sweep = engine.sweep(block.samples, paths.count, run, device=evaluation.device, row_bytes=evaluation.row_bytes)
+    sweep = engine.sweep(block.samples, paths.count, run, device=evaluation.device, footprint=evaluation.footprint)
     for part, scores in sweep:
         values[part.start : part.stop, part.first : part.last] = scores.double().cpu()
     return values

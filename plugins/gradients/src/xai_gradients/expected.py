@@ -99,7 +99,7 @@ class Expected(ExpansionAnalyzer):
             return found, each, _weighted_scores(paths, block, new, times)
 
         sweep = engine.sweep(
-            evaluation.batch, self.samples, run, device=evaluation.device, row_bytes=evaluation.row_bytes
+            evaluation.batch, self.samples, run, device=evaluation.device, footprint=evaluation.footprint
         )
         for block, (found, each, scores) in sweep:
             add_to(totals, block, found)

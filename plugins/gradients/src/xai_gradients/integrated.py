@@ -112,7 +112,7 @@ def _integrate(paths: Paths, engine: Engine, rule: Quadrature) -> Attribution:
         return found, _at_starts(paths, block, [number for number, _, at in parts if at.start == 0])
 
     sweep = engine.sweep(
-        evaluation.batch, nodes * paths.count, run, device=evaluation.device, row_bytes=evaluation.row_bytes
+        evaluation.batch, nodes * paths.count, run, device=evaluation.device, footprint=evaluation.footprint
     )
     for block, (found, scores) in sweep:
         add_to(totals, block, found)

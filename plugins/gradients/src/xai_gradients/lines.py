@@ -113,7 +113,7 @@ class Lines:
 
     def _sweep(self, rows: int, run: Callable[[Block], Result]) -> Sweep[Result]:
         evaluation = self.evaluation
-        return self.engine.sweep(rows, 1, run, device=evaluation.device, row_bytes=evaluation.row_bytes)
+        return self.engine.sweep(rows, 1, run, device=evaluation.device, footprint=evaluation.footprint)
 
 
 def in_groups(
@@ -127,7 +127,7 @@ def in_groups(
         How many rows of a sample are run in a round, about: as many samples go together as fit.
     """
     inner = engine.within()
-    most = engine.rows(evaluation.row_bytes, evaluation.device)
+    most = engine.rows(evaluation.footprint, evaluation.device)
     groups = engine.within(batch_size=None if most is None else max(1, most // rows), nested=engine.nested)
     groups.progress = engine.progress
     return groups.sweep(

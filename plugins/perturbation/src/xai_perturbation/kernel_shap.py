@@ -99,7 +99,7 @@ class KernelShap(ExpansionAnalyzer):
             tables.steps * fill.count,
             run,
             device=evaluation.device,
-            row_bytes=evaluation.row_bytes,
+            footprint=evaluation.footprint,
         )
         for block, found in sweep:
             numbers = torch.arange(block.first, block.last) % tables.steps
@@ -154,7 +154,8 @@ def shapley_values(coalitions: Coalitions, scores: Tensor, full: Tensor, empty: 
     share = present.mean(1, keepdims=True)
     design = np.concatenate([present - share, np.ones((1, count))])
     targets = as_columns(scores - empty[:, None]) - share * gain
-    importance = np.append(coalitions.weights.numpy(), 1 / count)
+    # One each on average, as the penalty of a ridge regression expects.
+    importance = np.append(coalitions.weights.numpy(), 1 / count) * max(1, len(present))
     if "fit_intercept" in regressor.get_params():
         regressor = regressor.set_params(fit_intercept=False)
     fit = fit_each(regressor, design, np.concatenate([targets, np.zeros((1, len(gain)))]), importance)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from xai_perturbation.features import check_features, resolve_features
-from xai_perturbation.locality import check_locality, distances_of, importance_of
+from xai_perturbation.locality import check_locality, counting, distances_of, importance_of
 from xai_perturbation.neighbourhoods import Gaussian, Neighbourhood, Presence, Quartiles, columns_of
 from xai_perturbation.parameters import check_integer, check_spread
 from xai_perturbation.regression import as_columns, check_regressor, fit_each, resolve_regressor
@@ -21,6 +21,10 @@ from xaicore.engine import Engine, prepare_arrays
 from xaicore.errors import InputError, NotFittedError, ParameterError, nearest
 
 _MODES = ("presence", "gaussian", "quartiles")
+_THIN = (
+    "fewer variations count than there are features, so that the linear model fits whatever they are (and R^2 says "
+    "nothing): give a larger kernel_width, or more samples"
+)
 
 
 class Lime(ExpansionAnalyzer):
@@ -140,7 +144,7 @@ class Lime(ExpansionAnalyzer):
             number * repetitions,
             neighbourhood.scores,
             device=evaluation.device,
-            row_bytes=evaluation.row_bytes,
+            footprint=evaluation.footprint,
         )
         for block, found in sweep:
             numbers = torch.arange(block.first, block.last) % number
@@ -148,10 +152,11 @@ class Lime(ExpansionAnalyzer):
         scores = torch.cat([evaluation.values.cpu().double()[:, None], scores], 1)
 
         regressor = resolve_regressor(self.regressor, "ridge")
-        fits = []
+        fits, thin = [], False
         for samples, design in neighbourhood.designs():
             distances, width = distances_of(self.distance, self.mode == "presence", design)
             importance = importance_of(self.kernel, self.kernel_width or width, distances)
+            thin |= counting(importance) < 1 + design.shape[1]
             fits.append((samples, fit_each(regressor, design, as_columns(scores[list(samples)]), importance)))
         weights = np.zeros((evaluation.batch, max(fit.weights.shape[1] for _, fit in fits)))
         r_squared = np.zeros(evaluation.batch)
@@ -162,7 +167,7 @@ class Lime(ExpansionAnalyzer):
         return Attribution(
             neighbourhood.spread(torch.from_numpy(weights).to(evaluation.device, dtype), self.spread),
             recorded={"r_squared": torch.from_numpy(r_squared).to(evaluation.device, dtype)},
-            notes=[_told(r_squared[: sweep.finished])],
+            notes=[_told(r_squared[: sweep.finished]), *([_THIN] if thin else [])],
             finished=sweep.finished,
         )
 

@@ -48,7 +48,7 @@ def distances_of(distance: Any, presences: bool, design: np.ndarray) -> tuple[np
         The sample itself in front.
     """
     sample = design[0]
-    chosen = ("cosine" if presences else "euclidean") if distance is None else distance
+    chosen: Any = ("cosine" if presences else "euclidean") if distance is None else distance
     usual = 0.25 if chosen == "cosine" else 0.75 * math.sqrt(len(sample))
     if chosen == "cosine":
         lengths = np.linalg.norm(design, axis=1) * np.linalg.norm(sample)
@@ -73,6 +73,11 @@ def importance_of(kernel: Any, width: float, distances: np.ndarray) -> np.ndarra
     if not found.sum() > 0:
         raise ParameterError("the kernel gives weight to no variation: it must be positive somewhere")
     return found
+
+
+def counting(importance: np.ndarray) -> float:
+    """How many variations of equal importance would tell as much as these (Kish 1965)."""
+    return float(importance.sum() ** 2 / (importance**2).sum())
 
 
 def _check(what: str, found: np.ndarray, number: int) -> None:

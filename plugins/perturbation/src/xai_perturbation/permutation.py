@@ -109,7 +109,7 @@ class Permutation(ExpansionAnalyzer):
 
         values = torch.zeros(evaluation.batch, features.count, dtype=dtype, device=device)
         sweep = engine.sweep(
-            evaluation.batch, features.count * repeats, losses, device=device, row_bytes=evaluation.row_bytes
+            evaluation.batch, features.count * repeats, losses, device=device, footprint=evaluation.footprint
         )
         for block, lost in sweep:
             numbers = torch.arange(block.first, block.last, device=device) // repeats

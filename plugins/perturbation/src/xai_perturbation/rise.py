@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from xai_perturbation.parameters import check_integer
 from xai_perturbation.positions import mixed, over_channels, stretched, with_positions
 from xai_perturbation.sums import dtype_of_sums
 from xaicore.analyzers import Attribution, Evaluation, ExpansionAnalyzer
@@ -76,6 +77,7 @@ class Rise(ExpansionAnalyzer):
                 f"divide_by={divide_by!r}: choose one of {', '.join(_DIVISORS)}.{nearest(str(divide_by), _DIVISORS)}"
             )
         resolve_baseline(fill, what="fill")
+        check_integer("seed", seed, least=0)
 
     def attribute(self, evaluation: Evaluation, engine: Engine) -> Attribution:
         """Run the model behind one mask after the other."""
@@ -99,7 +101,7 @@ class Rise(ExpansionAnalyzer):
             return weighted, {name: each.sum(0) for name, each in masks.items()}
 
         sweep = engine.sweep(
-            evaluation.batch, self.samples, run, device=evaluation.device, row_bytes=evaluation.row_bytes
+            evaluation.batch, self.samples, run, device=evaluation.device, footprint=evaluation.footprint
         )
         for block, (weighted, covered) in sweep:
             part = slice(block.start, block.stop)

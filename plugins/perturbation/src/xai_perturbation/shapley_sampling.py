@@ -103,7 +103,7 @@ class ShapleySampling(ExpansionAnalyzer):
         # Each run counts for the feature that has just appeared, and against the next one.
         gains = torch.zeros(evaluation.batch, orders.nobody + 1, dtype=torch.float64)
         steps = fills + self.samples * (features.count - 1)
-        sweep = engine.sweep(evaluation.batch, steps, run, device=evaluation.device, row_bytes=evaluation.row_bytes)
+        sweep = engine.sweep(evaluation.batch, steps, run, device=evaluation.device, footprint=evaluation.footprint)
         for block, found in sweep:
             scores = found.cpu().double()
             order, appeared = places(block)

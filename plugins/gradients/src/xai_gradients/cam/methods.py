@@ -81,7 +81,7 @@ class GradCam(ExpansionAnalyzer):
             return grid.back(maps * weights.reshape(*weights.shape, *[1] * len(grid.extent)), rows)
 
         sweep = engine.sweep(
-            evaluation.batch, 1, run, device=evaluation.device, row_bytes=evaluation.row_bytes, unit="sample"
+            evaluation.batch, 1, run, device=evaluation.device, footprint=evaluation.footprint, unit="sample"
         )
         for block, found in sweep:
             weighted[block.start : block.stop] = found

@@ -65,7 +65,7 @@ class DeepLift(ExpansionAnalyzer):
 
         # A row is run forward twice, and what was computed from the reference is kept beside the tape.
         sweep = engine.sweep(
-            evaluation.batch, references.count, run, device=evaluation.device, row_bytes=2 * evaluation.row_bytes
+            evaluation.batch, references.count, run, device=evaluation.device, footprint=2 * evaluation.footprint
         )
         for block, (found, values) in sweep:
             for name, each in found.items():

@@ -56,6 +56,7 @@ class LearnedMask(ExpansionAnalyzer):
     steps : int
         How many steps of gradient descent (Adam).
     learning_rate : float
+        Of Adam; the values of a mask lie between 0 and 1.
     jitter : int
         The input is moved at random by up to so many positions at each step, against masks that exploit single pixels.
     seed : int
@@ -101,6 +102,7 @@ class LearnedMask(ExpansionAnalyzer):
             check_integer("size", each, least=1)
         check_integer("steps", steps, least=1)
         check_integer("jitter", jitter, least=0)
+        check_integer("seed", seed, least=0)
         resolve_baseline(fill, what="fill")
 
     def attribute(self, evaluation: GraphEvaluation, engine: Engine) -> Attribution:

@@ -140,7 +140,7 @@ class Learning:
         def run(block: Block) -> Tensor:
             return self.evaluation.scores(self._rows(block, self._part(nothing, block), []), block)
 
-        sweep = engine.sweep(len(found), 1, run, device=self.evaluation.device, row_bytes=self.evaluation.row_bytes)
+        sweep = engine.sweep(len(found), 1, run, device=self.evaluation.device, footprint=self.evaluation.footprint)
         for block, values in sweep:
             found[block.start : block.stop] = values
         return found
@@ -213,8 +213,8 @@ class Learning:
     def _sweep(self, engine: Engine, function: Callable[[Block], Result]) -> Iterator[tuple[Block, Result]]:
         """All masks of all samples."""
         samples, areas = self._shape()
-        device, row_bytes = self.evaluation.device, self.evaluation.row_bytes
-        return iter(engine.sweep(samples, areas, function, device=device, row_bytes=row_bytes))
+        device, footprint = self.evaluation.device, self.evaluation.footprint
+        return iter(engine.sweep(samples, areas, function, device=device, footprint=footprint))
 
 
 def _along(weights: Tensor, like: Tensor) -> Tensor:

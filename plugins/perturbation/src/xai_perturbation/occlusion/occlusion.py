@@ -100,7 +100,7 @@ class Occlusion(ExpansionAnalyzer):
             covers.count * fill.count,
             losses,
             device=evaluation.device,
-            row_bytes=evaluation.row_bytes,
+            footprint=evaluation.footprint,
         )
         for block, lost in sweep:
             numbers = torch.arange(block.first, block.last, device=values.device) % covers.count

@@ -158,13 +158,13 @@ class PredictionDifference(ExpansionAnalyzer):
 
         after = torch.zeros(evaluation.batch, len(numbered), dtype=torch.float64, device=device)
         sweep = engine.sweep(
-            evaluation.batch, len(numbered) * draws, sums, device=device, row_bytes=evaluation.row_bytes
+            evaluation.batch, len(numbered) * draws, sums, device=device, footprint=evaluation.footprint
         )
         for block, summed in sweep:
             first = block.first // draws
             block.of(after)[:, first : first + summed.shape[1]] += summed / draws
         values = difference(
-            before.unsqueeze(1), self._checked(after), self.value, learnt.seen, classes_of(evaluation.prediction)
+            before.unsqueeze(1), self._checked(after), self.value, learnt.seen, classes_of(evaluation.prediction, how)
         )
         dtype = dtype_of_sums(evaluation)
         relevance = {name: torch.zeros(x.shape, dtype=dtype, device=device) for name, x in varied.items()}

@@ -40,9 +40,9 @@ def probabilities(outputs: Tensor, how: str) -> Tensor:
     return outputs.sigmoid() if how == "sigmoid" else outputs
 
 
-def classes_of(outputs: Tensor) -> int:
-    """K, among how many classes there is a choice; a single output is one of two."""
-    return outputs.shape[1] if outputs.ndim > 1 and outputs.shape[1] > 1 else 2
+def classes_of(outputs: Tensor, how: str) -> int:
+    """K, among how many classes there is a choice; a single output is one of two, and so is each behind a sigmoid."""
+    return outputs.shape[1] if how != "sigmoid" and outputs.ndim > 1 and outputs.shape[1] > 1 else 2
 
 
 def difference(before: Tensor, after: Tensor, value: str, samples: int, classes: int) -> Tensor:
