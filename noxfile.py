@@ -52,12 +52,13 @@ def wheels(session: nox.Session, plugin: str) -> None:
             pip_wheel = ("pip", "wheel", "--no-deps", "--wheel-dir", str(place / "wheels"), str(project))
             session.run(*pip_wheel, env={"PIP_CONSTRAINT": str(CONSTRAINTS)})
         core, own = built(place, "xaicore"), built(place, f"xai_{plugin}")
-        install(session, str(core), *(str(built(place, f"xai_{name}")) for name in below), f"{own}[test]")
+        wheels_below = (str(built(place, f"xai_{name}")) for name in below)
+        install(session, str(core), *wheels_below, f"{own}[test]", "pytest-xdist")
         shutil.copytree(ROOT / "plugins" / plugin / "tests", place / "tests")
         shutil.copy(ROOT / "pyproject.toml", place)  # for the settings of pytest
         with session.chdir(place):
             session.run("xaicore", "plugins", env={"XAICORE_STRICT_PLUGINS": "1"})
-            session.run("pytest", "tests", *session.posargs, env=one_thread())
+            session.run("pytest", "tests", "-n", "2", "--dist", "worksteal", *session.posargs, env=one_thread())
 
 
 @nox.session

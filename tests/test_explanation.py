@@ -274,7 +274,8 @@ def test_a_sound_explanation_has_no_warnings_and_an_unknown_gap_has_one() -> Non
 
 
 def test_a_gap_to_a_baseline_is_not_blamed_on_layers() -> None:
-    (warning,) = Diagnostics(torch.ones(2), torch.ones(2), torch.tensor([0.0, 0.35]), reference=torch.ones(2)).warnings()
+    ones = torch.ones(2)
+    (warning,) = Diagnostics(ones, ones, torch.tensor([0.0, 0.35]), reference=ones).warnings()
     assert "35 %" in warning and "number 1" in warning and "baseline" in warning and "ledger" not in warning
 
 

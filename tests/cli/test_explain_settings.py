@@ -187,6 +187,14 @@ def test_data_fill_what_a_method_hides(own_methods: None) -> None:
     torch.testing.assert_close(relevance_in(report), expected.relevance)
 
 
+def test_a_misspelt_parameter_is_not_taken_for_missing_data() -> None:
+    folder = folder_of(8)
+    misspelt = run("own_models:of_one_size", folder, "-p", "step=3", method="gradients.integrated")
+    assert misspelt.exit_code == 2 and "'steps'" in misspelt.stderr and "--data" not in misspelt.stderr
+    missing = run("own_models:of_one_size", folder, method="gradients.expected")
+    assert missing.exit_code == 2 and ". On the command line, data are given by --data" in missing.stderr
+
+
 def test_figures_are_cut_at_a_percentile_and_laid_over_the_image() -> None:
     folder = folder_of(8)
     run_json("own_models:of_one_size", folder, "-o", "plain")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -192,6 +194,23 @@ def test_ctrl_c_in_a_run_within_another_ends_both_and_leaves_half_results_out() 
     sweep = engine.sweep(6, 1, outer)
     assert [found for _, found in sweep] == [4]
     assert sweep.finished == 2
+
+
+def test_a_run_in_another_thread_neither_stops_nor_keeps_ctrl_c() -> None:
+    begun, pressed = threading.Event(), threading.Event()
+
+    def wait(block: Block) -> int:
+        begun.set()
+        assert pressed.wait(5)
+        return block.rows
+
+    with ThreadPoolExecutor(1) as pool:
+        beside = pool.submit(lambda: list(Engine(batch_size=1).sweep(2, 1, wait)))
+        assert begun.wait(5)
+        assert len(list(Engine(batch_size=1).sweep(3, 1, press_at(0)))) == 1
+        assert len(list(Engine(batch_size=1).sweep(3, 1, cells))) == 3
+        pressed.set()
+        assert len(beside.result()) == 2
 
 
 def test_the_handler_of_ctrl_c_is_put_back() -> None:

@@ -94,6 +94,14 @@ def test_only_the_first_samples_are_drawn_and_the_foot_says_so(make: Make) -> No
     assert not any("xaicore" in text for text in texts(explanation.plot(footer=False)))
 
 
+def test_a_long_foot_below_bars_is_broken_and_not_cut_off(make: Make) -> None:
+    long = make(torch.randn(2, 3), parameters={f"a_parameter_{number}": number for number in range(9)})
+    figure = long.plot()
+    figure.canvas.draw()
+    foot = next(text for text in figure.findobj(Text) if "xaicore" in text.get_text())
+    assert "\n" in foot.get_text() and foot.get_window_extent().x1 <= figure.bbox.x1
+
+
 def test_one_sample_is_drawn_on_axes_given(make: Make) -> None:
     figure = Figure()
     ax = figure.add_subplot()

@@ -122,7 +122,7 @@ def check_is_module(model: Any) -> nn.Module:
     """Refuse what is no PyTorch model."""
     if not isinstance(model, nn.Module):
         raise InputError(
-            f"the model is a {type(model).__name__}; propagation methods need a torch.nn.Module. Methods of the "
+            f"the model is a {type(model).__name__}; this method needs a torch.nn.Module. Methods of the "
             "perturbation family work on any callable."
         )
     if isinstance(model, torch.jit.ScriptModule):

@@ -134,7 +134,7 @@ class ExpansionAnalyzer(Analyzer):
                 return explain_part(0, total or 0, chosen, engine)
             inner = engine if total <= at_once else engine.within()
             groups = engine.within(batch_size=at_once, nested=engine.nested)
-            groups.progress = engine.progress
+            groups.progress = False if inner is engine else engine.progress  # one bar: of rows, or of samples
 
             def run(block: Block) -> Explanation:
                 return explain_part(block.start, block.stop, chosen.chunk(block.start, block.stop, total), inner)
@@ -143,7 +143,7 @@ class ExpansionAnalyzer(Analyzer):
 
     def predict(self, inputs: Any, *, output: str | int | None = None) -> Tensor:
         with torch.inference_mode(False), one_at_a_time:
-            return self.evaluation(inputs, None, output, None, Engine()).prediction
+            return self.evaluation(inputs, _first_number, output, None, Engine()).prediction
 
     def evaluation(
         self, inputs: Any, target: Any, output: str | int | None, layer: str | None, engine: Engine
@@ -167,3 +167,8 @@ class ExpansionAnalyzer(Analyzer):
             return engine.batch_size
         first = next(self.model.parameters(), None) if isinstance(self.model, torch.nn.Module) else None
         return _SAMPLES_AT_ONCE.get("cpu" if first is None else first.device.type, _SAMPLES_AT_ONCE["cpu"])
+
+
+def _first_number(output: Tensor) -> Tensor:
+    """A target that every output has, for runs that explain nothing."""
+    return output.reshape(len(output), -1)[:, 0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -39,6 +39,7 @@ def explain_jointly(
 ) -> list[Explanation]:
     """Run the jobs on shared tapes, batch by batch; one explanation a job, or one for each part of its split."""
     # Tensors made in inference mode leave no record; the caller's mode is not ours.
+    options = replace(options, compile=options.compile or engine.compile)
     with torch.inference_mode(False), one_at_a_time:
         return _explain_jointly(model, inputs, jobs, options, engine)
 

@@ -148,11 +148,12 @@ class GraphEvaluation(Evaluation):
         rows += [self._rows_of(tensor, block) for tensor in self._tensors[len(self._names) :]]
         if not self._fixed_batch:
             return [(rows, block.rows)]
+        mine = [tensor.shape[:1] == (self.batch,) for tensor in self._tensors]
         calls = []
         for start in range(0, block.rows, self.batch):
             count = min(self.batch, block.rows - start)
             index = torch.arange(start, start + self.batch, device=self.device).clamp(max=block.rows - 1)
-            calls.append(([t[index] if t.shape[:1] == (block.rows,) else t for t in rows], count))
+            calls.append(([t[index] if own else t for t, own in zip(rows, mine, strict=True)], count))
         return calls
 
     def _rows_of(self, tensor: Tensor, block: Block) -> Tensor:

@@ -141,7 +141,6 @@ class PropagationAnalyzer(Analyzer):
         CaptureError, InputError, TargetError, LayerError, MatchError
         """
         engine = Engine.of(engine, batch_size, progress)
-        compile = compile or engine.compile
         choices = Options(output, layer, record, filter, ledger, create_graph, fallback, compile)
         return explain_jointly(check_is_module(self.model), inputs, [Job(self, target)], choices, engine)[0]
 

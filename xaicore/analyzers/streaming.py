@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import torch
 
 from xaicore.analyzers.jobs import engine_of
 from xaicore.engine import Engine, progress_bar
-from xaicore.engine.streams import Batch, ahead, batches_of, is_stream, pinned
+from xaicore.engine.interrupts import Interrupts
+from xaicore.engine.streams import Batch, ahead, batches_of, is_stream, length_of, pinned
 from xaicore.errors import InputError, ParameterError, TargetError, nearest
 from xaicore.explanation import Explanation
 
@@ -49,10 +50,12 @@ def explained_batches(
     batches = batches_of(stream)
     if _device_of(analyzer.model).type == "cuda":
         batches = ahead(batches, pinned)
-    total = len(stream) if isinstance(stream, Sized) else None
-    with progress_bar(total, show=engine.progress, unit="batch") as bar:
+    total = length_of(stream)
+    with Interrupts() as interrupts, progress_bar(total, show=engine.progress, unit="batch") as bar:
         for number, batch in enumerate(batches):
             try:
+                if interrupts.asked:  # while this batch was fetched
+                    raise KeyboardInterrupt
                 explanation = _explained(analyzer, batch, target, inner, options)
             except KeyboardInterrupt:
                 if not number:
@@ -61,6 +64,9 @@ def explained_batches(
                 return
             bar.update(1)
             yield explanation
+            if interrupts.asked and number + 1 != total:
+                engine.report.interrupted = True
+                return
 
 
 def _explained(analyzer: Any, batch: Batch, target: Any, engine: Engine, options: dict[str, Any]) -> Explanation:

@@ -49,9 +49,9 @@ def analyzer_with_data(
         try:
             return create_analyzer(method, model, **parameters)
         except ParameterError as error:
-            if "baseline" in parameters or "baseline" not in _names(method):
+            if "baseline" in parameters or not _needs_baseline(method):
                 raise
-            raise ParameterError(f"{error} {_HINT}") from error
+            raise ParameterError(_with_hint(error)) from error
     cls = resolve(find_method(method).target)
     learns = cls.fit is not Analyzer.fit
     place = _place(cls, parameters, learns)
@@ -83,9 +83,13 @@ def _place(cls: type[Analyzer], parameters: dict[str, Any], learns: bool) -> str
 
 def asks_for_data(error: NotFittedError) -> NotFittedError:
     """The same error, with how data are given here."""
-    return NotFittedError(f"{error} {_HINT}")
+    return NotFittedError(_with_hint(error))
 
 
-def _names(method: str) -> list[str]:
-    names: list[str] = resolve(find_method(method).target).parameter_names()
-    return names
+def _with_hint(error: Exception) -> str:
+    return f"{str(error).removesuffix('.')}. {_HINT}"
+
+
+def _needs_baseline(method: str) -> bool:
+    known = inspect.signature(resolve(find_method(method).target)).parameters
+    return "baseline" in known and known["baseline"].default is inspect.Parameter.empty

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +64,7 @@ class Inputs:
 
 
 def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         for key, each in value.items():
             yield from _leaves(f"{name}.{key}", each)
     elif isinstance(value, tuple):
@@ -75,7 +75,7 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _mapped(value: Any, function: Callable[[Any], Any]) -> Any:
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: _mapped(each, function) for key, each in value.items()}
     if isinstance(value, tuple):
         return tuple(_mapped(each, function) for each in value)

@@ -13,6 +13,7 @@ class Interrupts:
 
     Only where Python's own handler would have raised it: in the main thread, and not where a program handles Ctrl-C
     in a way of its own. Of nested runs the outermost one notes it, and the inner ones stop as well.
+    Runs in other threads go on: Python tells the main thread alone.
     """
 
     _asked = False
@@ -20,23 +21,24 @@ class Interrupts:
 
     def __enter__(self) -> Self:
         kind = type(self)
-        in_main_thread = threading.current_thread() is threading.main_thread()
-        own = in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        self._concerned = threading.current_thread() is threading.main_thread()
+        own = self._concerned and signal.getsignal(signal.SIGINT) is signal.default_int_handler
         self._previous = signal.signal(signal.SIGINT, self._note) if own else None
-        kind._depth += 1
-        if kind._depth == 1:
-            kind._asked = False
+        if self._concerned:
+            kind._asked = kind._asked and kind._depth > 0
+            kind._depth += 1
         return self
 
     def __exit__(self, *exception: object) -> None:
-        type(self)._depth -= 1
+        if self._concerned:
+            type(self)._depth -= 1
         if self._previous is not None:
             signal.signal(signal.SIGINT, self._previous)
 
     @property
     def asked(self) -> bool:
         """Whether Ctrl-C was pressed since the outermost run began."""
-        return type(self)._asked
+        return self._concerned and type(self)._asked
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if type(self)._asked:

@@ -93,6 +93,8 @@ def _argument_names(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, A
         advice = "Give a tuple for several positional arguments and a dict for keyword arguments"
         if kwargs:
             advice += "; where the model takes one dict as its argument, put it in a tuple: (inputs,)"
+        elif len(args) > 1:
+            advice += "; of a DataLoader with labels, say which entry is the input: xaicore.batches(loader, inputs=0)"
         raise InputError(
             f"{type(model).__name__}.forward{signature} cannot be called with these inputs: {error}. {advice}."
         ) from None

@@ -84,6 +84,14 @@ def is_stream(inputs: Any) -> bool:
     return isinstance(inputs, Iterable)
 
 
+def length_of(stream: Iterable[Any]) -> int | None:
+    """How many batches a stream has; None where it does not say, as of a generator."""
+    try:
+        return len(stream)  # type: ignore[arg-type]
+    except TypeError:  # also of what has a length by its class, such as a DataLoader of data without one
+        return None
+
+
 def batches_of(stream: Iterable[Any]) -> Iterator[Batch]:
     """The batches of a stream; what is no `Batch` is the inputs alone, and a list, as DataLoaders make, a tuple."""
     for item in stream:

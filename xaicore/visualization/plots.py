@@ -21,6 +21,7 @@ from xaicore.visualization.provenance import provenance
 from xaicore.visualization.scales import as_map, colours, non_finite_note, symmetric_limit
 from xaicore.visualization.sequences import bars, series, tokens
 from xaicore.visualization.sheets import target_name
+from xaicore.visualization.texts import wrapped
 
 KINDS = ("image", "bars", "series", "tokens")
 _MOST_BARS = 40
@@ -145,6 +146,7 @@ def _panels(
         for panel, ax in zip(panels, line, strict=True):
             panel.draw(ax, explanation, row, texts, percentile)
     if foot:
+        foot = wrapped(foot, 0.98 * size[0])
         figure.supxlabel(foot, fontsize=SMALL, color="#616161", parse_math=False, x=0.01, ha="left")
     return figure
 

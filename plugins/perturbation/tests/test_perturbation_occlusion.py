@@ -358,6 +358,7 @@ def test_the_method_has_its_name() -> None:
     ("parameters", "named"),
     [
         ({"window": 0}, "window=0 must be a positive integer"),
+        ({"window": {}}, "names no input"),
         ({"window": (2, -1)}, "window="),
         ({"stride": 1.5}, "stride=1.5"),
         ({"fill": "black"}, "fill='black'"),

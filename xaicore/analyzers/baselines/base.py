@@ -5,7 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
+
+from xaicore.errors import InputError
 
 Varied = Mapping[str, Tensor]
 
@@ -34,8 +37,23 @@ class Baseline(ABC):
 
         The same for a sample whatever batch it comes in.
         """
-        return {name: self.of(name, x, number).to(x.device, x.dtype) for name, x in varied.items()}
+        return {name: _like(x, self.of(name, x, number), name) for name, x in varied.items()}
 
     def part(self, start: int, stop: int, total: int) -> Baseline:
         """The baseline of the samples from ``start`` to ``stop`` of a batch of ``total``, where each has its own."""
         return self
+
+
+def _like(x: Tensor, found: Tensor, name: str) -> Tensor:
+    """A baseline in the type of the input; refuses to cut fractions off."""
+    values = found.to(x.device, x.dtype)
+    if (
+        found.is_floating_point()
+        and not x.is_floating_point()
+        and not torch.equal(values.to(found.dtype), found.to(x.device))
+    ):
+        raise InputError(
+            f"the baseline for input {name!r} has values that are no {x.dtype}, the type of that input. Give the input "
+            "as floating-point numbers, or a baseline of its type"
+        )
+    return values

@@ -19,8 +19,12 @@ class Mean(Baseline):
 
     def of(self, name: str, x: Tensor, number: int) -> Tensor:
         if x.ndim < 3:
-            raise InputError(f"input {name!r} of shape {tuple(x.shape)} has no positions to average a channel over")
-        return x.mean(tuple(range(2, x.ndim)), keepdim=True).expand_as(x)
+            raise InputError(
+                f"input {name!r} of shape {tuple(x.shape)} has no positions to average a channel over; for the columns "
+                "of a table give their means over the data, data.mean(0), or xaicore.baselines.Data(data, samples=10)"
+            )
+        numbers = x if x.is_floating_point() else x.double()
+        return numbers.mean(tuple(range(2, x.ndim)), keepdim=True).expand_as(x)
 
     def __repr__(self) -> str:
         return "Mean()"
@@ -43,7 +47,9 @@ class RangeEnd(Baseline):
     def of(self, name: str, x: Tensor, number: int) -> Tensor:
         if self.value is not None:
             return Constant(self.value).of(name, x, number)
-        over = tuple(range(2, x.ndim)) if x.ndim > 2 else tuple(range(1, x.ndim))
+        if x.ndim == 1:
+            raise InputError(f"input {name!r} has one number a sample, which has no range: give the ends of the range")
+        over = tuple(range(2, x.ndim)) if x.ndim > 2 else (1,)
         return (x.amax if self.high else x.amin)(over, keepdim=True).expand_as(x)
 
     def __repr__(self) -> str:
@@ -90,6 +96,10 @@ class UniformNoise(Baseline):
         self.count = positive("samples", samples)
 
     def of(self, name: str, x: Tensor, number: int) -> Tensor:
+        if not x.is_floating_point():
+            raise InputError(
+                f"input {name!r} is of type {x.dtype}: noise takes the place of floating-point numbers only"
+            )
         low = RangeEnd(high=False, value=self.low).of(name, x, 0)
         high = RangeEnd(high=True, value=self.high).of(name, x, 0)
         key = sum(ord(letter) * 257**place for place, letter in enumerate(name)) % 2**32

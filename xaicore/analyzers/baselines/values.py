@@ -27,14 +27,14 @@ class Constant(Baseline):
         self.value = value
 
     def of(self, name: str, x: Tensor, number: int) -> Tensor:
-        values = torch.as_tensor(self.value, device=x.device)
+        values = torch.as_tensor(self.value, dtype=x.dtype if x.is_floating_point() else None, device=x.device)
         if values.ndim and (x.ndim < 2 or values.shape != x.shape[1:2]):
             raise InputError(
                 f"a baseline of {len(values)} values, one a channel, does not fit input {name!r} of shape "
                 f"{tuple(x.shape)}"
             )
         values = values.reshape(1, -1, *[1] * (x.ndim - 2)) if values.ndim else values
-        return values.to(x.dtype).expand(1, *x.shape[1:])
+        return values.expand(1, *x.shape[1:])
 
     def __repr__(self) -> str:
         return f"Constant({self.value!r})"
@@ -67,7 +67,7 @@ class Given(Baseline):
         if values.shape[1:] != x.shape[1:] or len(values) not in (1, total):
             raise InputError(
                 f"the baseline for input {name!r} has shape {tuple(values.shape)}; it must be {tuple(x.shape[1:])}, or "
-                f"that for each of {total} samples"
+                f"that for each of {total} samples; a data set is given as xaicore.baselines.Data(values)"
             )
         return values if len(values) == 1 else values[start:stop]
 

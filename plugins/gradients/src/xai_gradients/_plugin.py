@@ -100,6 +100,7 @@ def xaicore_methods() -> list[MethodSpec]:
             "Smilkov et al. 2017",
             aliases=("smoothgrad", "smooth_grad", "SmoothGrad"),
             module="smooth",
+            inputs=("image", "tabular", "series"),
         ),
         _method(
             "variance",
@@ -108,6 +109,7 @@ def xaicore_methods() -> list[MethodSpec]:
             "Adebayo et al. 2018",
             aliases=("vargrad", "var_grad", "VarGrad"),
             module="smooth",
+            inputs=("image", "tabular", "series"),
         ),
         _method(
             "grad_cam",

@@ -22,8 +22,8 @@ from xaicore.errors import InputError, NotFittedError, ParameterError, nearest
 
 _MODES = ("presence", "gaussian", "quartiles")
 _THIN = (
-    "fewer variations count than there are features, so that the linear model fits whatever they are (and R^2 says "
-    "nothing): give a larger kernel_width, or more samples"
+    "fewer variations count than there are features: weights say little there, whatever R^2 is; give a larger "
+    "kernel_width, or more samples"
 )
 
 
@@ -156,7 +156,7 @@ class Lime(ExpansionAnalyzer):
         for samples, design in neighbourhood.designs():
             distances, width = distances_of(self.distance, self.mode == "presence", design)
             importance = importance_of(self.kernel, self.kernel_width or width, distances)
-            thin |= counting(importance) < 1 + design.shape[1]
+            thin |= counting(design, importance) < design.shape[1]
             fits.append((samples, fit_each(regressor, design, as_columns(scores[list(samples)]), importance)))
         weights = np.zeros((evaluation.batch, max(fit.weights.shape[1] for _, fit in fits)))
         r_squared = np.zeros(evaluation.batch)

@@ -75,9 +75,10 @@ def importance_of(kernel: Any, width: float, distances: np.ndarray) -> np.ndarra
     return found
 
 
-def counting(importance: np.ndarray) -> float:
-    """How many variations of equal importance would tell as much as these (Kish 1965)."""
-    return float(importance.sum() ** 2 / (importance**2).sum())
+def counting(design: np.ndarray, importance: np.ndarray) -> float:
+    """How many variations that differ from the sample count, one that counts less being a part of one."""
+    differ = (design != design[0]).any(1)
+    return float(importance[differ].sum() / importance.max())
 
 
 def _check(what: str, found: np.ndarray, number: int) -> None:

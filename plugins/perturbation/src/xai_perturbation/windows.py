@@ -146,6 +146,8 @@ def resolve_windows(
 def check_sizes(what: str, sizes: Any) -> None:
     """Refuse a window or stride that is not positive integers."""
     if isinstance(sizes, Mapping):
+        if not sizes:
+            raise ParameterError(f"{what}={{}} names no input: leave it out, or name the inputs that are meant")
         for name, each in sizes.items():
             check_sizes(f"{what}[{name!r}]", each)
         return
