@@ -97,7 +97,7 @@ def test_only_the_first_samples_are_drawn_and_the_foot_says_so(make: Make) -> No
 def test_a_long_foot_below_bars_is_broken_and_not_cut_off(make: Make) -> None:
     long = make(torch.randn(2, 3), parameters={f"a_parameter_{number}": number for number in range(9)})
     figure = long.plot()
-    figure.canvas.draw()
+    FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
     foot = next(text for text in figure.findobj(Text) if "xaicore" in text.get_text())
     assert "\n" in foot.get_text() and foot.get_window_extent().x1 <= figure.bbox.x1
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from xai_gradients.deeplift.choices import Choice, is_choice, is_picked, picked
 from xai_gradients.deeplift.extremes import Extreme
 from xai_gradients.deeplift.integrated import Integrated
 from xai_gradients.deeplift.products import MeanOfOther, Quotient
@@ -45,6 +46,8 @@ def composite_of(rule: str, reference: Reference) -> Composite:
     entries: list[tuple[Condition, BackwardMapping]] = [
         (Condition(_is_maximum, "maximum"), Extreme(reference)),
         (Condition(_is_minimum, "minimum"), Extreme(reference, lowest=True)),
+        (Condition(is_choice, "choice"), Choice(reference)),
+        (Condition(_is_picked, "selection"), picked),
         (Condition(_is_linear, "linear"), linear),
         (Condition(_is_relu, "relu"), RescaleRelu(reference)),
         (Condition(_is_rescaled, "elementwise"), rescale),
@@ -69,6 +72,10 @@ def _is_linear(layer: Layer, graph: Graph) -> bool:
     if layer.kind is Kind.BATCH_NORM:
         return not layer.options.get("training", False)
     return layer.kind in _LINEAR and not _is_bilinear(layer, graph)
+
+
+def _is_picked(layer: Layer, graph: Graph) -> bool:
+    return is_picked(layer, graph) and layer.op_name not in _ORDERING
 
 
 def _is_bilinear(layer: Layer, graph: Graph) -> bool:
