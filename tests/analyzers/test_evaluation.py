@@ -388,3 +388,60 @@ def test_rows_of_a_graph_for_one_batch_size_share_what_belongs_to_no_sample() ->
     evaluation = GraphEvaluation(model, (x, order), 1, engine=Engine())
     scores = evaluation.scores({"x": x[1:]}, Block(1, 2, 0, 1))
     assert torch.allclose(scores, model(x, order)[1:, 1].detach())
+
+
+class Weighted(nn.Module):
+    """A tensor that is the same for all samples, as long as a group may be."""
+
+    def forward(self, x: Tensor, weight: Tensor) -> Tensor:
+        return (x * weight).sum(1)
+
+
+@pytest.mark.parametrize("batch_size", [4, None, "auto"])
+def test_what_is_the_same_for_all_samples_is_never_taken_for_theirs(batch_size: Any) -> None:
+    x, weight = torch.randn(8, 4), torch.randn(4)
+    evaluated = Doubled(lambda x, w: (x * w).sum(1)).analyze((x, weight), batch_size=batch_size)
+    assert torch.allclose(evaluated.relevance["input_0"], 4 * x)
+
+
+def test_a_position_input_that_an_embedding_looks_up_is_not_split_from_its_batch() -> None:
+    class Positions(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.words, self.places = nn.Embedding(9, 4), nn.Embedding(6, 4)
+
+        def forward(self, ids: Tensor, places: Tensor) -> Tensor:
+            return (self.words(ids) * self.places(places)).sum((1, 2))
+
+    from xaicore.analyzers import PropagationAnalyzer
+
+    ids, places = torch.randint(0, 9, (8, 4)), torch.arange(4)
+    analyzer = PropagationAnalyzer(Positions())
+    assert analyzer.analyze((ids, places)).relevance["places"].shape == (4,)
+    with pytest.raises(InputError, match=r"'places' of shape \(4,\) does not have the batch of 8"):
+        analyzer.analyze((ids, places), batch_size=4)
+
+
+@pytest.mark.parametrize("batch_size", ["auto", None, 3])
+def test_a_module_that_takes_one_number_of_samples_can_be_called_with_any(batch_size: Any) -> None:
+    class Fixed(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.view(4, 3).sum(1)
+
+    x = torch.randn(4, 3)
+    if batch_size == 3:
+        with pytest.raises(RuntimeError, match="invalid for input of size"):
+            Doubled(Fixed()).analyze(x, batch_size=3)
+    else:
+        assert torch.allclose(Doubled(Fixed(), steps=5).analyze(x, batch_size=batch_size).relevance, 5 * x)
+
+
+def test_compiling_is_refused_where_nothing_is_compiled() -> None:
+    with pytest.raises(ParameterError, match="compile="):
+        Doubled(lambda t: t).analyze(torch.ones(2, 3), 0, engine=Engine(compile=True))
+
+
+def test_torchscript_can_be_called() -> None:
+    with pytest.warns(DeprecationWarning, match="is deprecated"):
+        model = torch.jit.trace(nn.Linear(3, 2), torch.ones(1, 3))
+    assert torch.allclose(Doubled(model).analyze(torch.ones(2, 3), 0).relevance, torch.full((2, 3), 4.0))

@@ -244,3 +244,16 @@ def test_random_numbers_depend_on_the_seed_and_on_each_key() -> None:
     for other in [(0, 2), (1, 1), (1, 0), (0, 1, 0)]:
         correlation = torch.corrcoef(torch.stack([draw(0, 1), draw(*other)]))[0, 1]
         assert abs(float(correlation)) < 0.15
+
+
+def test_nothing_to_run_is_nothing_run() -> None:
+    assert list(Engine().sweep(0, 3, cells)) == list(Engine().sweep(3, 0, cells)) == []
+
+
+def test_float32_means_without_autocast() -> None:
+    def product(block: Block) -> torch.dtype:
+        return (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
+
+    with torch.autocast("cpu", torch.bfloat16):
+        assert next(iter(Engine().sweep(1, 1, product)))[1] == torch.bfloat16
+        assert next(iter(Engine(precision="float32").sweep(1, 1, product)))[1] == torch.float32

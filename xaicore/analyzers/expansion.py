@@ -16,7 +16,8 @@ from xaicore.analyzers.on_callable import CallableEvaluation
 from xaicore.analyzers.on_graph import GraphEvaluation
 from xaicore.analyzers.streaming import streamed
 from xaicore.analyzers.targets import Target, resolve_target
-from xaicore.engine import Block, Engine, batch_of, samples_of
+from xaicore.engine import Block, Engine, batch_of, has_shared, samples_of
+from xaicore.errors import ParameterError
 from xaicore.explanation import Explanation
 from xaicore.graph.trace import one_at_a_time
 
@@ -118,6 +119,8 @@ class ExpansionAnalyzer(Analyzer):
         CaptureError, InputError, TargetError, LayerError, OutOfMemoryError
         """
         engine = Engine.of(engine, batch_size, progress)
+        if engine.compile:
+            raise ParameterError(f"{self.method}: compile= is for methods that walk the graph once; leave it out here")
 
         def explain_part(start: int, stop: int, chosen: Target, engine: Engine) -> Explanation:
             part = inputs if stop - start == total else samples_of(inputs, start, stop)
@@ -129,10 +132,11 @@ class ExpansionAnalyzer(Analyzer):
         with torch.inference_mode(False), one_at_a_time:
             total = batch_of(inputs)
             chosen = resolve_target(target, output)
-            at_once = self._samples_at_once(engine)
-            if total is None or self.needs_whole_batch:
+            # What is the same for all samples could not be told from theirs in a group of as many samples.
+            if total is None or self.needs_whole_batch or has_shared(inputs):
                 return explain_part(0, total or 0, chosen, engine)
-            inner = engine if total <= at_once else engine.within()
+            at_once = self._samples_at_once(engine) or total
+            inner = engine if total <= at_once else engine.within(nested=engine.nested)
             groups = engine.within(batch_size=at_once, nested=engine.nested)
             groups.progress = False if inner is engine else engine.progress  # one bar: of rows, or of samples
 
@@ -161,8 +165,10 @@ class ExpansionAnalyzer(Analyzer):
             )
         return CallableEvaluation(self.model, inputs, target, output=output, engine=engine)
 
-    def _samples_at_once(self, engine: Engine) -> int:
+    def _samples_at_once(self, engine: Engine) -> int | None:
         """How many samples share one evaluation: their results, not their variations, are all kept at once."""
+        if engine.batch_size is None:
+            return None
         if isinstance(engine.batch_size, int):
             return engine.batch_size
         first = next(self.model.parameters(), None) if isinstance(self.model, torch.nn.Module) else None

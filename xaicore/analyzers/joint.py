@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +15,7 @@ from xaicore.analyzers.originals import own_tensors
 from xaicore.analyzers.run import Run
 from xaicore.analyzers.targets import Target, resolve_target
 from xaicore.engine import Engine, Footprint, Inputs
-from xaicore.errors import InputError
+from xaicore.errors import CaptureError, InputError
 from xaicore.explanation import Explanation
 from xaicore.graph import Graph, trace
 from xaicore.graph.footprint import bytes_computed
@@ -53,7 +54,9 @@ def _explain_jointly(
     targets = _Targets(tuple(resolve_target(job.target, options.output) for job in jobs))
 
     groups = _groups(composites, options)
-    _check_divisible(prepared, options, engine)
+    with engine.report.phase("prepare"):
+        shared = _shared(model, prepared, options)
+    _check_divisible(prepared.batch, shared, engine)
 
     def run(part: Inputs, part_targets: _Targets) -> list[Explanation]:
         found: dict[int, list[Explanation]] = {}
@@ -65,7 +68,7 @@ def _explain_jointly(
 
     with engine.report.phase("prepare"):
         footprint = footprint_of_a_sample(model, prepared, composites) if engine.batch_size == "auto" else None
-    chunks = engine.run(run, prepared, targets, footprint=footprint, divisible=_is_divisible(prepared, options))
+    chunks = engine.run(run, prepared, targets, footprint=footprint, divisible=shared is None)
     return [Explanation.concat(parts) if len(parts) > 1 else parts[0] for parts in map(list, zip(*chunks, strict=True))]
 
 
@@ -86,10 +89,18 @@ def _groups(composites: Sequence[Composite], options: Options) -> list[list[int]
 
 def footprint_of_a_sample(model: nn.Module, prepared: Inputs, composites: Sequence[Composite]) -> Footprint:
     """About how much memory one sample takes, from the shapes of the graph."""
-    some = prepared if prepared.batch <= _ENOUGH_TO_TRACE else prepared.slice(0, _ENOUGH_TO_TRACE)
-    graph = trace(model, *some.args, **some.kwargs)
+    graph, some = _graph_of_some(model, prepared)
     graph = next((c.graph_of(graph) for c in composites if c.family == "relevance"), graph)
     return footprint_of(graph, graph.flatten(some.args, some.kwargs), some.batch)
+
+
+def _graph_of_some(model: nn.Module, prepared: Inputs) -> tuple[Graph, Inputs]:
+    """The graph, captured with some of the samples where that can be: a large batch would be run to verify it."""
+    if prepared.batch > _ENOUGH_TO_TRACE:
+        some = prepared.slice(0, _ENOUGH_TO_TRACE)
+        with contextlib.suppress(CaptureError, InputError):  # the model may take this many samples only
+            return trace(model, *some.args, **some.kwargs), some
+    return trace(model, *prepared.args, **prepared.kwargs), prepared
 
 
 def footprint_of(graph: Graph, tensors: Sequence[Tensor], batch: int) -> Footprint:
@@ -98,24 +109,24 @@ def footprint_of(graph: Graph, tensors: Sequence[Tensor], batch: int) -> Footpri
     return Footprint(-(-total // batch), -(-largest // batch))
 
 
-def _is_divisible(prepared: Inputs, options: Options) -> bool:
-    """Whether samples can be run apart: not where a tensor belongs to all of them, whose relevance is not joined."""
-    return options.layer is not None or _shared(prepared) is None
-
-
-def _shared(prepared: Inputs) -> str | None:
-    """An input that is floating-point and without the batch in front."""
-    floats = ((name, t) for name, t in prepared.tensors().items() if t.is_floating_point())
-    return next((name for name, tensor in floats if tensor.shape[:1] != (prepared.batch,)), None)
-
-
-def _check_divisible(prepared: Inputs, options: Options, engine: Engine) -> None:
+def _check_divisible(batch: int, shared: tuple[str, Tensor] | None, engine: Engine) -> None:
     """Refuse a batch size that the inputs cannot be split into."""
     size = engine.batch_size
-    name = _shared(prepared)
-    if name is None or options.layer is not None or not isinstance(size, int) or size >= prepared.batch:
+    if shared is None or not isinstance(size, int) or size >= batch:
         return
+    name, tensor = shared
     raise InputError(
-        f"input '{name}' of shape {tuple(prepared.tensors()[name].shape)} does not have the batch of {prepared.batch} "
-        "in front, so that the relevance of separate batches cannot be joined. Leave batch_size= out."
+        f"input '{name}' of shape {tuple(tensor.shape)} does not have the batch of {batch} in front, so that the "
+        "relevance of separate batches cannot be joined. Leave batch_size= out."
     )
+
+
+def _shared(model: nn.Module, prepared: Inputs, options: Options) -> tuple[str, Tensor] | None:
+    """An explained input that belongs to all samples together: the relevance of batches of it could not be joined."""
+    tensors = prepared.tensors()
+    if options.layer is not None or all(tensor.shape[:1] == (prepared.batch,) for tensor in tensors.values()):
+        return None
+    graph = trace(model, *prepared.args, **prepared.kwargs)
+    given = graph.flatten(prepared.args, prepared.kwargs)
+    explained = ((i.name, tensor) for i, tensor in zip(graph.inputs, given, strict=True) if i.name in graph.sources)
+    return next(((name, tensor) for name, tensor in explained if tensor.shape[:1] != (prepared.batch,)), None)

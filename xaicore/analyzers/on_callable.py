@@ -14,6 +14,7 @@ from xaicore.analyzers.meter import Meter
 from xaicore.analyzers.originals import own_tensors
 from xaicore.analyzers.targets import resolve_target
 from xaicore.engine import Block, Engine, Footprint, Inputs, prepare_arrays
+from xaicore.engine.memory import ran_out
 from xaicore.errors import InputError
 from xaicore.graph.capture import evaluation_mode
 from xaicore.graph.returned import returned_tensors
@@ -58,6 +59,7 @@ class CallableEvaluation(Evaluation):
         self.batch = self._arguments.batch
         self.device = next(iter(tensors.values())).device
         self.varied = {name: tensor for name, tensor in tensors.items() if self._is_per_sample(tensor)}
+        self._fixed_batch = False
         if is_module:
             self._snapshot = Snapshot(model)
         with engine.report.phase("run"), engine.computing(self.device):
@@ -81,9 +83,29 @@ class CallableEvaluation(Evaluation):
                 return varied[name].to(leaf.dtype)
             return block.repeat(leaf) if self._is_per_sample(leaf) else leaf
 
-        found = self._call(self._arguments.map(rows))[self._output]
+        arguments = self._arguments.map(rows)
+        if self._fixed_batch:
+            return self._filled_up(arguments, block.rows)
+        try:
+            found = self._call(arguments)[self._output]
+        except RuntimeError as error:
+            if ran_out(error) or not isinstance(self._model, nn.Module) or block.rows == self.batch:
+                raise
+            # It took as many samples as the inputs have; perhaps it takes no other number.
+            found = self._filled_up(arguments, block.rows)
+            self._fixed_batch = True
         self._check_rows(found, block.rows)
         return found
+
+    def _filled_up(self, arguments: Inputs, rows: int) -> Tensor:
+        """The outputs of these rows, run as many at a time as the inputs are; the last are filled up."""
+        found = []
+        for start in range(0, rows, self.batch):
+            index = torch.arange(start, start + self.batch, device=self.device).clamp(max=rows - 1)
+            outputs = self._call(_rows_at(arguments, index, rows))[self._output]
+            self._check_rows(outputs, self.batch)
+            found.append(outputs[: rows - start])
+        return torch.cat(found)
 
     def _call(self, arguments: Inputs) -> dict[str, Tensor]:
         if isinstance(self._model, nn.Module):
@@ -135,6 +157,11 @@ class CallableEvaluation(Evaluation):
     def inputs(self) -> Tensor | dict[str, Tensor]:
         kept = {name: tensor.detach().clone() for name, tensor in self._arguments.tensors().items()}
         return next(iter(kept.values())) if len(kept) == 1 else kept
+
+
+def _rows_at(arguments: Inputs, index: Tensor, rows: int) -> Inputs:
+    """Some of the rows of what has one entry a row."""
+    return arguments.map(lambda leaf: leaf[index] if isinstance(leaf, Tensor) and leaf.shape[:1] == (rows,) else leaf)
 
 
 def restoring(inputs: Any, prepared: Inputs) -> dict[str, Restore]:

@@ -8,8 +8,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from xaicore.analyzers.baselines import Baseline
+from xaicore.analyzers.baselines import Baseline, Blurred, Mean
 from xaicore.analyzers.originals import Originals
+from xaicore.errors import InputError
 from xaicore.graph import Graph, Ref
 
 
@@ -29,6 +30,11 @@ class Sources:
                 found = baseline.at({names[name]: given[name]}, number)[names[name]]
                 given[name] = found.expand(len(given[name]), *found.shape[1:])
             else:
+                if isinstance(baseline, Mean | Blurred):
+                    raise InputError(
+                        f"{baseline!r} averages over positions, and the embedding of input '{names[name]}' has none: "
+                        "give a number, or other tokens as a tensor of integers"
+                    )
                 direct.update(refs)
         with torch.no_grad():
             values = self._graph.values(list(given.values()), self.refs)

@@ -66,6 +66,10 @@ def move(model: nn.Module, device: str | None) -> None:
 
 def samples_at_once(analyzer: Analyzer, engine: Engine, model: nn.Module) -> int | None:
     """How many samples are read and explained together; None: all, for a method that compares them."""
+    from xaicore.analyzers.meta import MetaAnalyzer
+
+    while isinstance(analyzer, MetaAnalyzer):
+        analyzer = analyzer.wrapped
     if getattr(analyzer, "needs_whole_batch", False):
         return None
     if isinstance(engine.batch_size, int):

@@ -58,7 +58,8 @@ _INTERRUPTED = 130  # what shells say of a command that Ctrl-C ended
 )  # fmt: skip
 @click.option(
     "--percentile", type=click.FloatRange(0, 100, min_open=True), metavar="P",
-    help="Cut the colours of images at this percentile of the relevance, so that faint structure shows: 99.",
+    help="Cut the colours of images at this percentile of the relevance, so that faint structure shows. Default: 99 "
+    "for images of more than 64 pixels a side, else 100.",
 )  # fmt: skip
 @click.option("--overlaid", is_flag=True, help="Draw relevance on top of images, which are grey then.")
 @click.option("--ledger", is_flag=True, help="Keep account of each layer: what biases and stabilizers absorbed.")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from xaicore import Explanation
 
 _CLASSES_SHOWN = 3
+_SMALL = 64  # pixels a side
+_PERCENTILE = 99.0
 
 
 def made(folder: Path, inputs: Iterable[Path]) -> Path:
@@ -45,7 +47,8 @@ def write(
     data, figure = stem.with_name(f"{stem.name}.safetensors"), stem.with_name(f"{stem.name}.png")
     explanation.save(data)
     shown: dict[str, Any] = {"mean": images.mean, "std": images.std} if images and explanation.layer is None else {}
-    explanation.plot(**shown, **drawing).savefig(figure)
+    percentile = drawing.get("percentile") or (_PERCENTILE if images and _is_large(explanation) else None)
+    explanation.plot(**shown, **{**drawing, "percentile": percentile}).savefig(figure)
     if pattern is None:
         return [str(data), str(figure)]
     from xaicore.visualization import plot_pattern
@@ -53,6 +56,12 @@ def write(
     masked = stem.with_name(f"{stem.name}_pattern.png")
     plot_pattern(explanation, pattern, **shown).savefig(masked)
     return [str(data), str(figure), str(masked)]
+
+
+def _is_large(explanation: Explanation) -> bool:
+    """Whether a single pixel is too small to be seen, so that one of them must not set the scale."""
+    relevance = explanation.relevance
+    return not isinstance(relevance, dict) and relevance.ndim == 4 and min(relevance.shape[2:]) > _SMALL
 
 
 def record(explanation: Explanation, name: str) -> dict[str, Any]:
@@ -64,6 +73,7 @@ def record(explanation: Explanation, name: str) -> dict[str, Any]:
         "target": explanation.target["labels"][0],
         "target_kind": explanation.target["kind"],
         "explained": _number(checks.explained),
+        "reference": None if checks.reference is None else _number(checks.reference),
         "relevance_sum": _number(checks.relevance_sum),
         "conservation_gap": None if checks.conservation_gap is None else _number(checks.conservation_gap),
         "non_finite": checks.non_finite,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xaicore.engine.blocks import Block
 from xaicore.engine.engine import Engine
-from xaicore.engine.inputs import Inputs, batch_of, samples_of
+from xaicore.engine.inputs import Inputs, batch_of, has_shared, samples_of
 from xaicore.engine.memory import Footprint
 from xaicore.engine.placement import device_and_dtype
 from xaicore.engine.preparation import prepare, prepare_arrays
@@ -27,6 +27,7 @@ __all__ = [
     "batches_of",
     "device_and_dtype",
     "generator",
+    "has_shared",
     "is_stream",
     "prepare",
     "prepare_arrays",

@@ -96,6 +96,8 @@ def even(total: int, most: int) -> int:
 
 def blocks_of(samples: int, steps: int, rows: int) -> Iterator[Block]:
     """All steps of all samples in blocks of at most ``rows``: some samples through all their steps, then the next."""
+    if not samples or not steps:
+        return
     group = even(samples, rows)
     span = even(steps, rows // group)
     for start in range(0, samples, group):

@@ -57,7 +57,8 @@ class Engine:
     progress : bool, optional
         None: a progress bar where there is more than one batch and stderr is a terminal. True: always. False: never.
     precision : {None, 'float32', 'bfloat16', 'float16'}
-        Type in which linear layers and convolutions compute, by `torch.autocast`. Default: the model's own.
+        Type in which linear layers and convolutions compute, by `torch.autocast`; ``'float32'``: without autocast, also
+        where the caller has it on. Default: as the caller has it.
     compile : bool or str
         As in ``PropagationAnalyzer.analyze``.
     memory_limit : int or str, optional
@@ -205,10 +206,10 @@ class Engine:
     def computing(self, device: torch.device) -> Iterator[None]:
         """The settings under which the model computes."""
         dtype = _PRECISIONS[self.precision]
-        if dtype is None:
+        if self.precision is None:
             yield
             return
-        with torch.autocast(device.type, dtype):
+        with torch.autocast(device.type, dtype, enabled=dtype is not None):
             yield
 
 

@@ -90,6 +90,12 @@ def batch_of(inputs: Any) -> int | None:
     return None
 
 
+def has_shared(inputs: Any) -> bool:
+    """Whether a tensor or array among inputs as a user passes them is the same for all samples, by its length."""
+    batch = batch_of(inputs)
+    return any(_length(leaf) not in (None, batch) for _, leaf in _leaves("", inputs))
+
+
 def samples_of(inputs: Any, start: int, stop: int) -> Any:
     """The samples from `start` to `stop` of inputs as a user passes them: tensors, arrays, data frames, lists."""
     batch = batch_of(inputs)

@@ -15,7 +15,10 @@ from xaicore.errors import ParameterError
 
 _UNITS = {"": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 1024, "MIB": 1024**2, "GIB": 1024**3}
 _CGROUP = Path("/sys/fs/cgroup")
-_CPU_WORDS = ("can't allocate memory", "not enough memory", "DefaultCPUAllocator")
+_WORDS = (
+    "can't allocate memory", "not enough memory", "DefaultCPUAllocator", "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def ran_out(error: BaseException) -> bool:
     """Whether an error says that there was too little memory, on the CPU or on a device."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in _CPU_WORDS)
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _WORDS)
 
 
 def parse_bytes(size: int | str | None) -> int | None:

@@ -64,7 +64,7 @@ def prepare_arrays(inputs: Any) -> Inputs:
         kwargs = {str(name): value for name, value in inputs.items()}
     else:
         args = inputs if isinstance(inputs, tuple) else (inputs,)
-    names = tuple(f"input_{position}" if len(args) > 1 else "input" for position in range(len(args)))
+    names = _names_by_position(args)
     return _checked(
         Inputs(
             args=tuple(_prepared(name, value, None, None, False) for name, value in zip(names, args, strict=True)),
@@ -72,6 +72,10 @@ def prepare_arrays(inputs: Any) -> Inputs:
             names=names,
         )
     )
+
+
+def _names_by_position(args: tuple[Any, ...]) -> tuple[str, ...]:
+    return tuple(f"input_{position}" if len(args) > 1 else "input" for position in range(len(args)))
 
 
 def _checked(prepared: Inputs) -> Inputs:
@@ -86,7 +90,10 @@ def _checked(prepared: Inputs) -> Inputs:
 
 def _argument_names(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, ...]:
     """Return the forward's own names of the positional arguments; refuse what it cannot be called with."""
-    signature = inspect.signature(model.forward)
+    try:
+        signature = inspect.signature(model.forward)
+    except ValueError:  # of TorchScript, which has none
+        return _names_by_position(args)
     try:
         bound = signature.bind(*args, **kwargs)
     except TypeError as error:

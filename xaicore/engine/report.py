@@ -19,7 +19,8 @@ class Report:
     seconds : dict of str to float
         Time by phase: ``prepare`` (inputs to the device, capture of the graph), ``run`` (the model).
     batches : dict of int to int
-        How many calls had how many rows. A row is one run of the model on one sample or on one variation of it.
+        How many calls had how many rows. A row is one run of the model on one sample or on one variation of it. Runs
+        that prepare, such as that for the prediction, are not counted.
     too_large : list of int
         Batch sizes that were given up for lack of memory.
     peak_memory : int or None

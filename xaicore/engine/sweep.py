@@ -69,7 +69,8 @@ class Sweep(Generic[Result]):
         report.device = str(self.device)
         waiting = deque(self._blocks())
         show = False if len(waiting) == 1 and engine.progress is None else engine.progress
-        forget_peak(self.device)
+        if not report.batches:  # what earlier runs of this engine took counts too
+            forget_peak(self.device)
         with Interrupts() as interrupts, progress_bar(self.samples * self.steps, show=show, unit=self.unit) as bar:
             while waiting and not interrupts.asked:
                 block = waiting.popleft()

@@ -51,7 +51,10 @@ def save_explanation(explanation: Explanation, path: str | PathLike[str]) -> Pat
         )
     part = goal.with_name(f".{goal.name}.{uuid.uuid4().hex}.part")
     try:
+        part.touch()  # with the rights that new files have here; safetensors would give them to the owner alone
+        rights = part.stat().st_mode
         save_file(_storable(_tensors(explanation)), part, metadata={_HEADER_KEY: header})
+        part.chmod(rights)
         os.replace(part, goal)
     except (OSError, SafetensorError, ValueError, KeyError) as error:
         raise FileError(f"Cannot save to {goal}: {error}") from error

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import xaicore
-from xaicore import Contrast
+from xaicore import Contrast, create_analyzer
 from xaicore.analyzers.baselines import Data, Given, UniformNoise
 from xaicore.errors import ParameterError
 from xaicore.explanation import Explanation
@@ -412,3 +412,51 @@ def test_bad_parameters_are_refused() -> None:
         xaicore.create_analyzer("gradients.deeplift", model, baseline="blck")
     with pytest.raises(ParameterError, match=r"baseline=0\.0: DeepSHAP takes its references from data"):
         xaicore.create_analyzer("gradients.deep_shap", model, baseline=0.0)
+
+
+class Chooses(nn.Module):
+    """Selections whose condition depends on the input."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+        self.a, self.b, self.c = nn.Linear(4, 5), nn.Linear(4, 5), nn.Linear(4, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.how == "masked_fill":
+            h = self.a(x)
+            return h.masked_fill(h < 0, 0.0).sum(1)
+        if self.how == "leaky":
+            h = self.a(x)
+            return torch.where(h > 0, h, 0.1 * h).sum(1)
+        if self.how == "between":
+            return torch.where(self.c(x) > 0, self.a(x), self.b(x)).sum(1)
+        return torch.where(x[:, :1] > 0, self.a(x), -self.b(x)).sum(1)
+
+
+@pytest.mark.parametrize("how", ["masked_fill", "leaky", "between", "broadcast"])
+def test_a_choice_that_depends_on_the_input_loses_nothing(how: str) -> None:
+    torch.manual_seed(0)
+    model, x, x0 = Chooses(how).double(), torch.randn(9, 4).double(), torch.randn(4).double()
+    found = create_analyzer("gradients.deeplift", model, baseline=x0).analyze(x)
+    assert found.diagnostics.conservation_gap is not None
+    assert float(found.diagnostics.conservation_gap.max()) < 1e-9
+
+
+def test_a_relu_written_as_a_choice_is_a_relu() -> None:
+    class Filled(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.masked_fill(x < 0, 0.0).sum(1)
+
+    x, x0 = torch.tensor([[2.0, -1.0]]), torch.tensor([-1.0, 1.0])
+    found = create_analyzer("gradients.deeplift", Filled(), baseline=x0).analyze(x).relevance
+    assert found.tolist() == [[2, -1]]
+
+
+def test_indices_that_depend_on_the_input_are_told() -> None:
+    class Largest(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.square().gather(1, x.argmax(1, keepdim=True))[:, 0]
+
+    found = create_analyzer("gradients.deeplift", Largest()).analyze(torch.randn(3, 4))
+    assert any("selects by what it computes from the input" in note for note in found.diagnostics.notes)

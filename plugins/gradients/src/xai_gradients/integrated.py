@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -77,9 +76,9 @@ class Integrated(ExpansionAnalyzer):
             raise ParameterError(f"max_steps={max_steps!r} must be an integer of at least {_LEAST_MAX_STEPS}")
         if tolerance is None:
             quadrature(rule or "gauss_legendre", steps)
-        elif isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 < tolerance < math.inf:
+        elif isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 < tolerance < 1:
             raise ParameterError(
-                f"tolerance={tolerance!r} must be a positive number: 0.01 lets 1 % of the difference be missing"
+                f"tolerance={tolerance!r} must lie between 0 and 1: 0.01 lets 1 % of the difference be missing"
             )
         if rule is not None:
             check_rule(rule)

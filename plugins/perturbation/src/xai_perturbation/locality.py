@@ -54,7 +54,7 @@ def distances_of(distance: Any, presences: bool, design: np.ndarray) -> tuple[np
         lengths = np.linalg.norm(design, axis=1) * np.linalg.norm(sample)
         # What has no direction is as far as what is at right angles.
         cosines = np.divide(design @ sample, lengths, out=np.zeros(len(design)), where=lengths > 0)
-        found = 1 - cosines
+        found = (1 - cosines).clip(min=0).round(12)  # the sample itself is at 0, whatever rounding makes of it
     elif chosen == "euclidean":
         found = np.linalg.norm(design - sample, axis=1)
     else:

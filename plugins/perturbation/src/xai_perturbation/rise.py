@@ -70,7 +70,7 @@ class Rise(ExpansionAnalyzer):
         each = [cells] if isinstance(cells, int) else list(cells) if isinstance(cells, Sequence) else [None]
         if not each or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in each):
             raise ParameterError(f"cells={cells!r} must be a positive integer, or one for each dimension")
-        if not 0 < probability < 1:
+        if not isinstance(probability, int | float) or not 0 < probability < 1:
             raise ParameterError(f"probability={probability!r} must lie between 0 and 1: with which a cell is seen")
         if divide_by not in _DIVISORS:
             raise ParameterError(

@@ -55,7 +55,7 @@ class ShapleySampling(ExpansionAnalyzer):
         model: Any,
         *,
         features: Any = None,
-        samples: int = 25,
+        samples: int = 26,
         fill: Any = 0.0,
         antithetic: bool = True,
         spread: str = "share",

@@ -73,6 +73,8 @@ class Occlusion(ExpansionAnalyzer):
         check_sizes("stride", stride)
         resolve_baseline(fill, what="fill")
         check_features(features)
+        if not isinstance(local, bool):
+            raise ParameterError(f"local={local!r} must be True or False")
         if features is not None and (window is not None or stride is not None):
             raise ParameterError("give window= (with stride=) or features=, not both: each says what is covered")
 
