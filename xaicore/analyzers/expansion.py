@@ -65,10 +65,13 @@ class ExpansionAnalyzer(Analyzer):
     needs_whole_batch: ClassVar[bool] = False
     """Whether a sample's result depends on the others of its batch: then all are explained in one evaluation."""
 
-    @property
-    def graph_form(self) -> str:
-        """The form of batch norm in the graph that is evaluated; see `Graph.form`."""
-        return "plain"
+    def graph_form(self, layer: str | None) -> str:
+        """The form of batch norm in the graph that is evaluated, from the inputs or this layer on; see `Graph.form`.
+
+        Gradients at the inputs are the same in every form, and cost least where batch norm is folded. The values of
+        inner layers are those of the model as it is.
+        """
+        return "folded" if layer is None else "plain"
 
     @abstractmethod
     def attribute(self, evaluation: Any, engine: Engine) -> Attribution:
@@ -161,7 +164,7 @@ class ExpansionAnalyzer(Analyzer):
                 output=output,
                 layer=layer,
                 engine=engine,
-                form=self.graph_form,
+                form=self.graph_form(layer),
             )
         return CallableEvaluation(self.model, inputs, target, output=output, engine=engine)
 

@@ -43,8 +43,7 @@ class DeepLift(ExpansionAnalyzer):
         _check_rule(rule)
         resolve_baseline(baseline)
 
-    @property
-    def graph_form(self) -> str:
+    def graph_form(self, layer: str | None) -> str:
         """To RevealCancel, convolution and batch norm are one layer before a nonlinearity."""
         return "folded" if self.rule == "reveal_cancel" else "plain"
 
