@@ -81,6 +81,8 @@ class Layer:
         True where no input of the model is involved.
     tensor : Tensor or None
         The model's own tensor, for parameters, buffers and lifted constants.
+    parameters : dict of str to Ref
+        The tensors among the arguments that depend on no input; of a list each by its place, ``params[3]``.
     gates : tuple of int
         For a product, a matrix product or attention: which of ``inputs`` only scale what the others bring.
     """
@@ -110,9 +112,8 @@ class Layer:
     def refresh(self) -> None:
         """Derive ``inputs`` and ``parameters`` from ``arguments``; called after those have changed."""
         self.inputs = tuple(ref for ref in self.refs() if not ref.layer.constant)
-        self.parameters = {
-            name: value for name, value in self.arguments.items() if isinstance(value, Ref) and value.layer.constant
-        }
+        named = [pair for name, value in self.arguments.items() for pair in _named_refs(name, value)]
+        self.parameters = {name: ref for name, ref in named if ref.layer.constant}
 
     def refs(self) -> Iterator[Ref]:
         """All tensors among the arguments, in order; one that is used twice comes twice."""
@@ -167,6 +168,15 @@ def _refs_in(value: Any) -> Iterator[Ref]:
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from _refs_in(item)
+
+
+def _named_refs(name: str, value: Any) -> Iterator[tuple[str, Ref]]:
+    """Each tensor of an argument by name; of a list by its place in it, ``params[3]``."""
+    if isinstance(value, Ref):
+        yield name, value
+    elif isinstance(value, (list, tuple)):
+        for number, item in enumerate(value):
+            yield from _named_refs(f"{name}[{number}]", item)
 
 
 def _fill(value: Any, lookup: Callable[[Ref], torch.Tensor], sizes: Mapping[Any, int]) -> Any:

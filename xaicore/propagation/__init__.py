@@ -3,7 +3,7 @@
 from xaicore.propagation.coefficient import ALWAYS, IF_GIVEN, Coefficient, hands_on_coefficients
 from xaicore.propagation.composite import BackwardMapping, Composite
 from xaicore.propagation.ledger import Ledger
-from xaicore.propagation.linear_form import LinearForm
+from xaicore.propagation.linear_form import DenseForm, LinearForm
 from xaicore.propagation.matching import Match, Matching, reads
 from xaicore.propagation.notes import Notes
 from xaicore.propagation.state import State
@@ -16,6 +16,7 @@ __all__ = [
     "BackwardMapping",
     "Coefficient",
     "Composite",
+    "DenseForm",
     "Ledger",
     "LinearForm",
     "Match",

@@ -22,9 +22,10 @@ class WithBias(RelevanceMethod):
 
     Parameters
     ----------
-    bias : {'absorb', 'ignore', 'distribute'}
+    bias : {'absorb', 'ignore', 'distribute', 'conserve'}
         The bias keeps its share (where contributions are split by sign, the part of its own sign); is left out of the
-        denominator; or its share is spread evenly over the inputs.
+        denominator; its share is spread evenly over the inputs; or with it what the stabilizer keeps, so that nothing
+        is absorbed (the bias factor of Arras et al. 2017).
     """
 
     bias: str

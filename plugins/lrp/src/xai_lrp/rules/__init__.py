@@ -15,6 +15,7 @@ from xai_lrp.rules.gamma import Gamma
 from xai_lrp.rules.generalized_gamma import GeneralizedGamma
 from xai_lrp.rules.norm import Norm
 from xai_lrp.rules.pass_through import Pass
+from xai_lrp.rules.ratio import stabilized_ratio
 from xai_lrp.rules.z_box import ZBox
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "ZBox",
     "ZPlus",
     "Zero",
+    "stabilized_ratio",
 ]

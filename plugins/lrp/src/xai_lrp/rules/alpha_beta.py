@@ -40,8 +40,9 @@ class AlphaBeta(ProportionalRule):
     ----------
     alpha, beta : float
         Weights of the positive and of the negative contributions; ``alpha - beta = 1`` and ``beta >= 0``.
-    bias : {'absorb', 'ignore', 'distribute'}
-        The bias keeps its share; is left out of the denominator; or its share is spread evenly over the inputs.
+    bias : {'absorb', 'ignore', 'distribute', 'conserve'}
+        The bias keeps its share; is left out of the denominator; its share is
+        spread evenly over the inputs; or with it what the stabilizer keeps, so that nothing is absorbed.
     """
 
     alpha: float = 2.0
@@ -80,8 +81,9 @@ class ZPlus(ProportionalRule):
 
     Parameters
     ----------
-    bias : {'absorb', 'ignore', 'distribute'}
-        The positive part of the bias keeps its share; is left out of the denominator; or its share is spread evenly.
+    bias : {'absorb', 'ignore', 'distribute', 'conserve'}
+        The positive part of the bias keeps its share; is left out of the denominator; its share
+        is spread evenly; or with it what has no contribution to go by, so that nothing is absorbed.
     """
 
     bias: str = "absorb"
@@ -110,7 +112,7 @@ def signed_share(x: Tensor, y: Tensor, r: Tensor, state: State, alpha: float, be
     if beta != 0:
         negative, none_negative = parts.negative_part(y, positive)
 
-    per_unit = ratio_to_part(r, positive, scratch=not state.ledger_open)
+    per_unit = ratio_to_part(r, positive, scratch=not (state.ledger_open or mode == "conserve"))
     pulled = parts.pull(per_unit, positive=True)
     portions = [Portion(r, per_unit, positive, parts.bias(positive=True), weight=alpha)]
     if beta != 0:

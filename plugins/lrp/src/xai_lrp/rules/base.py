@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from xai_lrp.rules.bias import SPREADING
 from xai_lrp.rules.linear import linear_of
 from xaicore.propagation import ALWAYS, Coefficient
 
@@ -59,7 +60,7 @@ class ProportionalRule(LinearRule):
         """Coefficients, unless something else is added to the shares, or a subclass shares in a way of its own."""
         # In the order of inheritance, what comes first overrides what comes after.
         defines = [name for cls in type(self).__mro__ for name in _SHARING if name in vars(cls)]
-        return ALWAYS if self.bias != "distribute" and defines[0] == "coefficients" else None
+        return ALWAYS if self.bias not in SPREADING and defines[0] == "coefficients" else None
 
     def __call__(self, xs: Sequence[Tensor], ys: Sequence[Tensor], rs: Sequence[Any], state: State) -> list[Any]:
         (r,) = rs

@@ -15,7 +15,8 @@ from xaicore.errors import ParameterError, nearest
 if TYPE_CHECKING:
     from xaicore.propagation import State
 
-MODES = ("absorb", "ignore", "distribute")
+MODES = ("absorb", "ignore", "distribute", "conserve")
+SPREADING = ("distribute", "conserve")
 
 
 def check_mode(bias: str) -> None:
@@ -24,7 +25,8 @@ def check_mode(bias: str) -> None:
         hint = nearest(str(bias), MODES)
         raise ParameterError(
             f"bias={bias!r} is not known: choose 'absorb' (the bias keeps its share), 'ignore' (it is "
-            f"left out of the denominator) or 'distribute' (its share is spread over the inputs).{hint}"
+            f"left out of the denominator), 'distribute' (its share is spread over the inputs) or 'conserve' (its "
+            f"share and what the stabilizer keeps are spread, so that nothing is absorbed).{hint}"
         )
 
 
@@ -44,16 +46,21 @@ class Portion:
 
 
 def settle(inputs: Tensor, x: Tensor, state: State, mode: str, *portions: Portion) -> Tensor:
-    """Add the distributed share of the bias to the relevance of ``inputs``, and report what was absorbed."""
-    if mode != "distribute" and not state.ledger_open:
+    """Add what is spread over the inputs to the relevance of ``inputs``, and report what was absorbed."""
+    if mode not in SPREADING and not state.ledger_open:
         return inputs
     bias = _total([p.weight * p.ratio * p.bias for p in portions if p.bias is not None])
-    if bias is not None and mode == "distribute":
+    if bias is not None and mode in SPREADING:
         spread, bias = spread_evenly(bias, x, state)
         inputs = inputs + spread
+    if not state.ledger_open and mode != "conserve":
+        return inputs
+    # Counted from the denominators alone, not as what is left over: so that the books are a check.
+    kept = _total([p.weight * (p.relevance - p.ratio * p.denominator) for p in portions])
+    if kept is not None and mode == "conserve":
+        spread, kept = spread_evenly(kept, x, state)
+        inputs = inputs + spread
     if state.ledger_open:
-        # Counted from the denominators alone, not as what is left over: so that the books are a check.
-        kept = _total([p.weight * (p.relevance - p.ratio * p.denominator) for p in portions])
         state.absorb(bias=bias, stabilizer=kept)
     return inputs
 

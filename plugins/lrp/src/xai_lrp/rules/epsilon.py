@@ -31,8 +31,9 @@ class Epsilon(ProportionalRule):
     ----------
     epsilon : float
         Added to the size of each output. In float16 at least 0.001.
-    bias : {'absorb', 'ignore', 'distribute'}
-        The bias keeps its share; is left out of the denominator; or its share is spread evenly over the inputs.
+    bias : {'absorb', 'ignore', 'distribute', 'conserve'}
+        The bias keeps its share; is left out of the denominator; its share is
+        spread evenly over the inputs; or with it what the stabilizer keeps, so that nothing is absorbed.
     epsilon_relative : float
         This many times the root mean square of a sample's outputs is added to ``epsilon``: 0.25 in
         Montavon et al. 2019.
@@ -77,8 +78,9 @@ class Zero(ProportionalRule):
 
     Parameters
     ----------
-    bias : {'absorb', 'ignore', 'distribute'}
-        The bias keeps its share; is left out of the denominator; or its share is spread evenly over the inputs.
+    bias : {'absorb', 'ignore', 'distribute', 'conserve'}
+        The bias keeps its share; is left out of the denominator; its share is
+        spread evenly over the inputs; or with it what the stabilizer keeps, so that nothing is absorbed.
     """
 
     bias: str = "absorb"

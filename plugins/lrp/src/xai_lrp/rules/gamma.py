@@ -35,8 +35,9 @@ class Gamma(ProportionalRule):
         How much more positive contributions count: 0 is LRP-epsilon, infinity is z-plus.
     epsilon : float
         Stabilizer of the denominator.
-    bias : {'absorb', 'ignore', 'distribute'}
-        The bias keeps its share; is left out of the denominator; or its share is spread evenly over the inputs.
+    bias : {'absorb', 'ignore', 'distribute', 'conserve'}
+        The bias keeps its share; is left out of the denominator; its share is
+        spread evenly over the inputs; or with it what the stabilizer keeps, so that nothing is absorbed.
     """
 
     gamma: float = 0.25

@@ -35,7 +35,7 @@ class GeneralizedGamma(LinearRule):
         How much more the contributions count that have the sign of the output: 0 is LRP-epsilon.
     epsilon : float
         Stabilizer of the denominator.
-    bias : {'absorb', 'ignore', 'distribute'}
+    bias : {'absorb', 'ignore', 'distribute', 'conserve'}
         The bias keeps its share; is left out of the denominator, and of the output whose sign counts; or its share is
         spread evenly over the inputs.
     """
