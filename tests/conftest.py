@@ -46,3 +46,13 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSite]:
     for name in set(sys.modules) - before:
         if name.endswith("_plugin") and "." not in name:
             del sys.modules[name]
+
+
+@pytest.fixture
+def without_lstm(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As if xai-lstm were not there: then no mapping takes recurrent layers."""
+    monkeypatch.setenv("XAICORE_DISABLE_PLUGINS", "lstm")
+    reset_registry()
+    yield
+    monkeypatch.undo()
+    reset_registry()

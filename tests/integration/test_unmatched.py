@@ -32,6 +32,7 @@ def message_of(method: str) -> str:
 
 
 @pytest.mark.parametrize("method", ["lrp.zero", "lrp.epsilon", "lrp.z_plus", "lrp.epsilon_plus", "lrp.alpha_2_beta_1"])
+@pytest.mark.usefixtures("without_lstm")
 def test_an_lstm_under_lrp_is_refused_with_its_place_and_the_plugin_that_knows_it(method: str) -> None:
     message = message_of(method)
     lines, first = inspect.getsourcelines(Reader)
@@ -42,6 +43,7 @@ def test_an_lstm_under_lrp_is_refused_with_its_place_and_the_plugin_that_knows_i
     assert "xai-lstm" in message
 
 
+@pytest.mark.usefixtures("without_lstm")
 def test_the_layers_around_it_are_not_blamed() -> None:
     message = message_of("lrp.epsilon")
     assert "project" not in message.replace("self.project", "")

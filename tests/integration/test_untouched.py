@@ -164,6 +164,7 @@ def test_model_is_the_same_after_a_target_that_does_not_exist(method: str, image
     assert_untouched(model, images, explain_and_fail(model, images, TargetError, method=method, target=99))
 
 
+@pytest.mark.usefixtures("without_lstm")
 def test_model_is_the_same_after_a_layer_without_a_rule(images: Tensor) -> None:
     model = build(Remembering)
     assert_untouched(model, images, explain_and_fail(model, images, MatchError, method="lrp.epsilon"))

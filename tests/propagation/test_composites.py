@@ -155,6 +155,7 @@ def test_a_composite_says_what_is_in_it() -> None:
     assert repr(composite).endswith("family='relevance', fallback='gradient')")
 
 
+@pytest.mark.usefixtures("without_lstm")
 def test_a_layer_without_a_mapping_is_named_with_module_line_and_fix_before_anything_runs() -> None:
     model, x = shaken(Reader()), noise(2, 3, 4)
     composite = Composite([(kind("linear"), first)])
@@ -168,6 +169,7 @@ def test_a_layer_without_a_mapping_is_named_with_module_line_and_fix_before_anyt
     assert counter.of(["lstm", "addmm", "mm", "linear"]) == [0, 0, 0, 0]
 
 
+@pytest.mark.usefixtures("without_lstm")
 def test_the_fix_that_the_message_names_works() -> None:
     model, x = shaken(Reader()), noise(2, 3, 4)
     graph = xaicore.trace(model, x)
@@ -182,6 +184,7 @@ def test_the_fix_that_the_message_names_works() -> None:
     assert row["layer"] == "lstm" and "xai-lstm" in row["fix"] and row["mapping"] == "none"
 
 
+@pytest.mark.usefixtures("without_lstm")
 def test_a_fallback_is_used_only_where_nothing_else_is_and_is_reported() -> None:
     model, x = shaken(Reader()), noise(2, 3, 4)
     explanation = xaicore.explain(model, x, method="lrp.epsilon", fallback="gradient", target=0)

@@ -99,13 +99,20 @@ def _analyzers(model: Any, methods: Sequence[str | Analyzer] | Mapping[str, Mapp
     if isinstance(methods, str):
         methods = [methods]
     if isinstance(methods, Mapping):
-        return [create_analyzer(name, model, **params) for name, params in methods.items()]
-    analyzers = [create_analyzer(m, model) if isinstance(m, str) else m for m in methods]
+        analyzers = [create_analyzer(name, model, **params) for name, params in methods.items()]
+    else:
+        analyzers = [create_analyzer(m, model) if isinstance(m, str) else m for m in methods]
     if not analyzers:
         raise ParameterError("compare needs at least one method; xaicore.methods() lists what is installed")
     foreign = [a for a in analyzers if a.model is not model]
     if foreign:
         raise ParameterError(f"{foreign[0]!r} belongs to another model than the one that is compared on")
+    for analyzer in analyzers:
+        if analyzer.family == "prototype":
+            raise ParameterError(
+                f"{analyzer.method} searches for inputs and explains none, so that there is nothing to compare: leave "
+                "it out, and call its `analyze`"
+            )
     return analyzers
 
 

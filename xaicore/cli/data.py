@@ -45,6 +45,10 @@ def analyzer_with_data(
     from xaicore.analyzers import Analyzer
     from xaicore.analyzers.baselines import Data
 
+    if find_method(method).family == "prototype":
+        raise click.UsageError(
+            f"{method} shows what a class looks like and explains no input: xaicore prototype MODEL --class 3."
+        )
     if not files:
         try:
             return create_analyzer(method, model, **parameters)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from xaicore.engine.inputs import Inputs
 from xaicore.engine.placement import device_and_dtype
@@ -40,7 +41,7 @@ def prepare(inputs: Any, model: nn.Module, *, tracked: bool = False) -> Inputs:
     if isinstance(inputs, Mapping):
         kwargs = {str(name): value for name, value in inputs.items()}
     else:
-        args = inputs if isinstance(inputs, tuple) else (inputs,)
+        args = inputs if isinstance(inputs, tuple) and not isinstance(inputs, PackedSequence) else (inputs,)
     names = _argument_names(model, args, kwargs)
     device, dtype = device_and_dtype(model)
     return _checked(
@@ -63,7 +64,7 @@ def prepare_arrays(inputs: Any) -> Inputs:
     if isinstance(inputs, Mapping):
         kwargs = {str(name): value for name, value in inputs.items()}
     else:
-        args = inputs if isinstance(inputs, tuple) else (inputs,)
+        args = inputs if isinstance(inputs, tuple) and not isinstance(inputs, PackedSequence) else (inputs,)
     names = _names_by_position(args)
     return _checked(
         Inputs(
@@ -118,6 +119,11 @@ def _argument_names(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, A
 def _prepared(name: str, value: Any, device: torch.device | None, dtype: torch.dtype | None, tracked: bool) -> Any:
     if isinstance(value, Mapping):
         return {key: _prepared(f"{name}.{key}", each, device, dtype, tracked) for key, each in value.items()}
+    if isinstance(value, PackedSequence):
+        raise InputError(
+            f"Input {name!r} is a PackedSequence, which has no dimension for the samples. Give padded sequences "
+            "and their lengths to a model that packs them itself: pack_padded_sequence(x, lengths, enforce_sorted=False)."
+        )
     if isinstance(value, tuple):
         return tuple(_prepared(f"{name}.{i}", each, device, dtype, tracked) for i, each in enumerate(value))
     if value is None or isinstance(value, bool | int | float | str):

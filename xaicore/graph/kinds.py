@@ -89,7 +89,10 @@ _OPERATORS: dict[Kind, str] = {
         "upsample_trilinear3d upsample_bicubic2d _upsample_bilinear2d_aa _upsample_bicubic2d_aa "
         "_upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d"
     ),
-    Kind.RECURRENT: "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell",
+    Kind.RECURRENT: (
+        "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell "
+        "packed_lstm packed_gru packed_rnn_tanh packed_rnn_relu"
+    ),
     Kind.EMBEDDING: "embedding",
     Kind.CAST: "to _to_copy type_as float double half",
 }

@@ -15,15 +15,15 @@ from torch.utils import _pytree as pytree
 from xaicore.errors import CaptureError, InputError
 from xaicore.graph.autocast import without_autocast
 from xaicore.graph.build import build_graph
-from xaicore.graph.capture import Capture, batch_size_of, capture, evaluation_mode, quiet, where_raised
+from xaicore.graph.capture import Capture, batch_size_of, capture, quiet
 from xaicore.graph.facts import with_facts
 from xaicore.graph.fingerprint import fingerprint_of
 from xaicore.graph.graph import Graph
 from xaicore.graph.normalize import with_normal_forms, without_no_ops, without_softmax_head
 from xaicore.graph.recognition import with_recognized_layers
 from xaicore.graph.rewrite import plain_program
-from xaicore.graph.untouched import untouched
-from xaicore.graph.verify import copies_of, difference, difference_of_gradients
+from xaicore.graph.trial import run_model
+from xaicore.graph.verify import difference, difference_of_gradients
 
 
 @dataclass
@@ -138,26 +138,8 @@ def _captured(model: nn.Module, inputs: tuple[Any, ...], kwargs: dict[str, Any])
     try:
         return capture(model, inputs, kwargs)
     except CaptureError:
-        try:
-            with torch.no_grad(), evaluation_mode(model), untouched(model), torch.random.fork_rng():
-                copies = copies_of((inputs, kwargs))
-                model(*copies[0], **copies[1])
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}{where_raised(error)}"
-            raise InputError(
-                f"{type(model).__name__} itself does not take these inputs: {reason}\n{_given(model, inputs, kwargs)}"
-            ) from error
+        run_model(model, inputs, kwargs)
         raise
-
-
-def _given(model: nn.Module, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    """What the model was given, and where its type is the likely reason, what to do."""
-    tensors = [leaf for leaf in pytree.tree_leaves((inputs, kwargs)) if isinstance(leaf, torch.Tensor)]
-    shown = ", ".join(f"{tuple(tensor.shape)} of {tensor.dtype}" for tensor in tensors)
-    own = next((each.dtype for each in model.parameters() if each.is_floating_point()), None)
-    integers = own is not None and not any(tensor.is_floating_point() for tensor in tensors)
-    hint = f" The model computes in {own}: if it takes numbers, not indices, give x.float()." if integers else ""
-    return f"It was given {shown}; the first dimension is the batch.{hint}"
 
 
 def _traced(program: torch.export.ExportedProgram) -> _Traced:

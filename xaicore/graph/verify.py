@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 from xaicore.graph.capture import evaluation_mode
 from xaicore.graph.graph import Graph
 from xaicore.graph.returned import returned_tensors
+from xaicore.graph.trial import copies_of, run_model
 from xaicore.graph.untouched import untouched
 
 _LARGEST_TOLERANCE = 0.3  # of the largest value: what no rounding explains, in half precision either
@@ -19,9 +20,8 @@ _LARGEST_TOLERANCE = 0.3  # of the largest value: what no rounding explains, in 
 
 def difference(model: nn.Module, graph: Graph, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     """How the graph's outputs differ from the model's own; empty where they agree."""
-    with torch.no_grad(), evaluation_mode(model), untouched(model), torch.random.fork_rng():
-        copies = copies_of((inputs, kwargs))
-        expected = returned_tensors(model(*copies[0], **copies[1]))
+    expected = returned_tensors(run_model(model, inputs, kwargs))
+    with torch.no_grad(), torch.random.fork_rng():
         try:
             found = graph.run(graph.flatten(inputs, kwargs))
         except Exception as error:  # whatever an operator raises, the graph is of no use
@@ -84,8 +84,3 @@ def _gap(value: torch.Tensor, other: torch.Tensor, *, slack: float = 1.0) -> flo
     if gap.numel() and not float(gap.max()) <= tolerance * max(float(scale.max()), 1e-30):
         return float(gap.max())
     return 0.0
-
-
-def copies_of(arguments: Any) -> Any:
-    """The same arguments, with tensors of their own."""
-    return pytree.tree_map_only(torch.Tensor, lambda leaf: leaf.detach().clone(), arguments)

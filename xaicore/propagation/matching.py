@@ -106,7 +106,11 @@ def fix_for(layer: Layer) -> str:
     """What a user can do about a layer without a mapping."""
     provider = suggest_provider(layer.kind.value)
     own = f"add (named({layer.name!r}), rule) to the composite"
-    return f"{plugin_registry().how_to_get(provider)}, or {own}" if provider else f"no known package maps it; {own}"
+    return (
+        f"{plugin_registry().how_to_get(provider).rstrip('.')}, or {own}"
+        if provider
+        else f"no known package maps it; {own}"
+    )
 
 
 def match_layers(

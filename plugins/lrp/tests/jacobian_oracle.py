@@ -138,6 +138,14 @@ def distributed(shares: Shares, w: Tensor) -> Shares:
     )
 
 
+def conserving(shares: Shares, w: Tensor) -> Shares:
+    """The same with the share of the bias and what the stabilizer keeps spread evenly (Arras et al. 2017)."""
+    connected = (w != 0).double()
+    even = connected * quotient(shares.stabilizer, connected.sum(1))[:, None]
+    spread = distributed(shares, w)
+    return Shares(spread.inputs + even, spread.bias)
+
+
 def explain_every_output(layer: nn.Module, x: Tensor, rule: Callable[..., Shares], bias: str = "absorb") -> Explained:
     """Explain each output of the layer by itself, for one sample ``x`` without batch dimension."""
     layer, x = copy.deepcopy(layer).double().eval(), x.double()
@@ -148,6 +156,8 @@ def explain_every_output(layer: nn.Module, x: Tensor, rule: Callable[..., Shares
     shares = rule(affine.weight, b, padded.flatten())
     if bias == "distribute":
         shares = distributed(shares, affine.weight)
+    if bias == "conserve":
+        shares = conserving(shares, affine.weight)
     outputs = affine.weight @ padded.flatten() + affine.bias
     relevance = shares.inputs * outputs[:, None]
     if padding is not None:

@@ -27,7 +27,7 @@ from xai_lrp.rules import (
 from xaicore.graph import Kind, kind
 
 LINEAR = kind(Kind.CONVOLUTION, Kind.LINEAR, Kind.BATCH_NORM)
-MODES = ("absorb", "ignore", "distribute")
+MODES = ("absorb", "ignore", "distribute", "conserve")
 BOX = {"low": -3.0, "high": 4.0}
 
 # name -> (rule, the same by hand)
