@@ -122,7 +122,8 @@ def _prepared(name: str, value: Any, device: torch.device | None, dtype: torch.d
     if isinstance(value, PackedSequence):
         raise InputError(
             f"Input {name!r} is a PackedSequence, which has no dimension for the samples. Give padded sequences "
-            "and their lengths to a model that packs them itself: pack_padded_sequence(x, lengths, enforce_sorted=False)."
+            "and their lengths to a model that packs them itself, by pack_padded_sequence(x, lengths, "
+            "enforce_sorted=False)."
         )
     if isinstance(value, tuple):
         return tuple(_prepared(f"{name}.{i}", each, device, dtype, tracked) for i, each in enumerate(value))

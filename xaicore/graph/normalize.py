@@ -44,6 +44,8 @@ def without_no_ops(graph: Graph) -> Graph:
             layer.positional = len(layer.arguments)
         elif layer.op_name in _SHAPED_LIKE:
             _without_pattern(layer)
+        if layer.kind is Kind.RECURRENT and not layer.arguments.get("train", True):
+            _differentiable(layer)
         if layer.op_name == "copy":
             layer.op, layer.positional = _copied, len(layer.arguments)
         first = next(iter(layer.arguments.values()), None)
@@ -60,6 +62,11 @@ def _without_pattern(layer: Layer) -> None:
     layer.positional = 2
     if x.layer.constant:
         layer.constant, layer.kind = True, Kind.CONSTANT
+
+
+def _differentiable(layer: Layer) -> None:
+    """Without dropout training is the same for a recurrent layer, but that cuDNN then keeps what a derivative needs."""
+    layer.arguments = layer.arguments | {"train": True, "dropout": 0.0}
 
 
 def _copied(target: Tensor, source: Tensor, non_blocking: bool = False) -> Tensor:

@@ -134,7 +134,8 @@ def _run(cell: str, x: Tensor, lengths: Tensor, hx: Sequence[Tensor], *settings:
     params, has_biases, layers, bidirectional = settings
     states = [state.index_select(1, order) for state in hx]
     given = states if cell == "lstm" else states[0]
-    found = getattr(_VF, cell)(data, sizes, given, params, has_biases, layers, 0.0, False, bidirectional)
+    # Training without dropout: the same, but that cuDNN keeps what a derivative needs.
+    found = getattr(_VF, cell)(data, sizes, given, params, has_biases, layers, 0.0, True, bidirectional)
     y, _ = _VF._pad_packed_sequence(found[0], sizes, False, 0.0, x.shape[0])
     return [value.index_select(1, back) for value in (y, *found[1:])]
 

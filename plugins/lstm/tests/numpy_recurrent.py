@@ -33,7 +33,8 @@ GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 class Rules:
     """How relevance is shared; and, while it is, the sums of what biases and stabilizers kept.
 
-    ``bias_factor``, if given, is the part of the shares of bias and stabilizer that is spread over the inputs.
+    ``bias`` is 'absorb', 'ignore', 'distribute' or 'conserve': spread over the inputs is nothing, nothing, the share of
+    the bias, or that of the stabilizer too. ``bias_factor``, if given, is the part of both that is spread.
     """
 
     product: str = "all"
@@ -78,10 +79,9 @@ class Rules:
 
     def spread(self, of_bias: Array, of_stabilizer: Array) -> Array:
         """What of both shares goes to the inputs; the rest is entered in the account of what was kept."""
+        for_bias, for_stabilizer = float(self.bias in ("distribute", "conserve")), float(self.bias == "conserve")
         if self.bias_factor is not None:
             for_bias = for_stabilizer = self.bias_factor
-        else:
-            for_bias, for_stabilizer = float(self.bias == "distribute"), 0.0
         self.kept["bias"] += float((1 - for_bias) * of_bias.sum())
         self.kept["stabilizer"] += float((1 - for_stabilizer) * of_stabilizer.sum())
         return for_bias * of_bias + for_stabilizer * of_stabilizer
@@ -151,12 +151,14 @@ class Recurrent:
             values = np.concatenate(outputs, 1)
         return values, np.stack(h), np.stack(c), trace
 
-    def relevance(self, trace: Any, r_y: Array, r_h: Array | None, r_c: Array | None, **how: Any) -> Relevance:
+    def relevance(
+        self, trace: Any, r_y: Array, r_h: Array | None, r_c: Array | None, rules: Rules | None = None, **how: Any
+    ) -> Relevance:
         """Relevance of the input and of the initial states, from that of the outputs and of the last states.
 
-        ``how``: see `Rules`.
+        By ``rules``, or those that ``how`` gives the parameters of.
         """
-        rules = Rules(**how)
+        rules = rules or Rules(**how)
         at_h = np.zeros((len(self.cells), self.out)) if r_h is None else r_h.copy()
         at_c = np.zeros((len(self.cells), self.hidden)) if r_c is None else r_c.copy()
         r_values = r_y

@@ -142,7 +142,7 @@ def one_by_one(
     states: Sequence[tuple[np.ndarray, np.ndarray]] | None = None,
     **how: Any,
 ) -> list[Relevance]:
-    """What the reference says of the weighted sum of all outputs, of each sequence; ``how``: see `Rules`.
+    """What the reference says of the weighted sum of all outputs, of each sequence; ``how``: see `Recurrent.relevance`.
 
     ``weights`` are those of a row, in which the outputs are padded to the longest sequence.
     """

@@ -90,7 +90,6 @@ class Recurrence:
         self.steps = Steps(
             one_step=self.one_step,
             batch_first=bool(layer.arguments.get("batch_first")),
-            unbatched=self.input.value.dim() == (1 if self.one_step else 2),
             lengths=lengths,
         )
 
@@ -113,10 +112,7 @@ class Recurrence:
     def initial_state(self, kind: int, layer: int, direction: int) -> Tensor:
         """(batch, size): the state before the first step; ``kind`` 0 is h, 1 is c."""
         value = self.initial[kind].value
-        if self.one_step:
-            return value.unsqueeze(0) if self.steps.unbatched else value
-        one = value[layer * self.directions + direction]
-        return one.unsqueeze(0) if self.steps.unbatched else one
+        return value if self.one_step else value[layer * self.directions + direction]
 
     def _weight(self, name: str) -> Tensor:
         weight = self.state.parameter(name)

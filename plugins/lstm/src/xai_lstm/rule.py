@@ -137,16 +137,15 @@ def _arrived(
     """Relevance at the states of all steps, and at the final states, (layers * directions, batch, size)."""
     steps, state = recurrence.steps, recurrence.state
     y = steps.time_first(ys[0])
-    if recurrence.one_step:
-        at_steps = torch.zeros_like(y) if rs[0] is None else steps.time_first(rs[0])
-        return at_steps, [None, *(None if r is None else steps.time_first(r) for r in rs[1:])]
     at_steps = torch.zeros_like(y) if rs[0] is None else steps.time_first(rs[0])
+    if recurrence.one_step:  # it returns its states alone, h first
+        return at_steps, [None, *(None if r is None else r.unsqueeze(0) for r in rs[1:])]
     if steps.lengths is not None:
         within = steps.valid(at_steps)
         if state.ledger_open:
             state.absorb(stabilizer=at_steps - within)  # padding is made of no input
         at_steps = within
-    return at_steps, [None if r is None else r.unsqueeze(-2) if steps.unbatched else r for r in rs[1:]]
+    return at_steps, list(rs[1:])
 
 
 def _to_inputs(
@@ -157,8 +156,7 @@ def _to_inputs(
     pairs = [(recurrence.input, steps.as_given(of_inputs))]
     for kind, given in enumerate(recurrence.initial):
         each = [initial[kind] for initial in of_initial]
-        whole = each[0] if recurrence.one_step else torch.stack(each)
-        pairs.append((given, whole.squeeze(-2) if steps.unbatched else whole))
+        pairs.append((given, each[0] if recurrence.one_step else torch.stack(each)))
     found: list[Tensor | None] = [None] * count
     for given, relevance in pairs:
         if given.number is not None:

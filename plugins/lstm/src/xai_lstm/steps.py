@@ -18,32 +18,25 @@ class Steps:
         The layer is one step of a cell: its tensors have no dimension for time.
     batch_first : bool
         (batch, time, features); else time comes first.
-    unbatched : bool
-        There is one sequence, without a dimension for the batch.
     lengths : Tensor or None
         (batch,): how many steps each sequence has, where they differ; the rest is padding.
     """
 
     one_step: bool
     batch_first: bool
-    unbatched: bool
     lengths: Tensor | None = None
 
     def time_first(self, x: Tensor) -> Tensor:
         """(time, batch, features)."""
-        if self.unbatched:
-            x = x.unsqueeze(-2)
         if self.one_step:
             return x.unsqueeze(0)
-        return x.transpose(0, 1) if self.batch_first and not self.unbatched else x
+        return x.transpose(0, 1) if self.batch_first else x
 
     def as_given(self, x: Tensor) -> Tensor:
         """The inverse of `time_first`."""
         if self.one_step:
-            x = x.squeeze(0)
-        elif self.batch_first and not self.unbatched:
-            x = x.transpose(0, 1)
-        return x.squeeze(-2) if self.unbatched else x
+            return x.squeeze(0)
+        return x.transpose(0, 1) if self.batch_first else x
 
     def reversed(self, x: Tensor) -> Tensor:
         """Each sequence of (time, batch, features) from its own last step to its first; padding stays behind."""

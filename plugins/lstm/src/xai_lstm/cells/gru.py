@@ -21,7 +21,7 @@ class GruPass(CellPass):
         """See `CellPass.run`."""
         tensors, biases = self.weights.tensors(), self.weights.bias is not None
         h: Tensor = torch.ops.aten.gru.input(
-            self.x, self.initial[0][None], tensors, biases, 1, 0.0, False, False, False
+            self.x, self.initial[0][None], tensors, biases, 1, 0.0, True, False, False
         )[0]
         return h
 

@@ -20,7 +20,7 @@ class LstmPass(CellPass):
         """See `CellPass.run`."""
         tensors, biases = self.weights.tensors(), self.weights.bias is not None
         initial = [state[None] for state in self.initial]
-        h: Tensor = torch.ops.aten.lstm.input(self.x, initial, tensors, biases, 1, 0.0, False, False, False)[0]
+        h: Tensor = torch.ops.aten.lstm.input(self.x, initial, tensors, biases, 1, 0.0, True, False, False)[0]
         return h
 
     def relevance(self, r_h: Tensor, r_c: Tensor | None) -> Returned:
@@ -75,4 +75,5 @@ class LstmPass(CellPass):
         w, size = self.weights, self.initial[1].shape[-1]
         rows = slice(None) if self.gates_carry else slice(2 * size, 3 * size)
         bias = None if w.bias is None else w.bias[rows]
-        return self.linear(Terms("gates", z, self.x, w.to_input[rows], self.before, w.to_state[rows], bias))
+        name = "gates" if self.gates_carry else "candidate"  # weights are remembered by it
+        return self.linear(Terms(name, z, self.x, w.to_input[rows], self.before, w.to_state[rows], bias))

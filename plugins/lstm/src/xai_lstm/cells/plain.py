@@ -18,7 +18,7 @@ class PlainPass(CellPass):
         """See `CellPass.run`."""
         operator = torch.ops.aten.rnn_tanh if self.activation == "tanh" else torch.ops.aten.rnn_relu
         tensors, biases = self.weights.tensors(), self.weights.bias is not None
-        h: Tensor = operator.input(self.x, self.initial[0][None], tensors, biases, 1, 0.0, False, False, False)[0]
+        h: Tensor = operator.input(self.x, self.initial[0][None], tensors, biases, 1, 0.0, True, False, False)[0]
         return h
 
     def relevance(self, r_h: Tensor, r_c: Tensor | None) -> Returned:
