@@ -352,3 +352,31 @@ def test_without_a_ledger_a_mapping_is_told_so_and_may_still_report() -> None:
     walk(Tape(graph, [x]), {end(graph): noise(3, 3)}, matching)
     walk(Tape(graph, [x]), {end(graph): noise(3, 3)}, matching, ledger=Ledger())
     assert seen == [False, True]
+
+
+def test_a_mapping_that_says_it_never_differentiates_is_held_to_it() -> None:
+    class FromValues:
+        differentiates = False
+
+        def __init__(self, honest: bool) -> None:
+            self.honest = honest
+
+        def __call__(self, xs: Any, ys: Any, rs: Any, state: Any) -> Any:
+            return [rs[0] * (1 - ys[0] ** 2)] if self.honest else state.vjp(rs)
+
+    model, x = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).double(), torch.randn(5, 3).double()
+    expected = xaicore.explain(model, x, method="gradients.saliency", target=0).relevance
+    for honest in (True, False):
+        composite = Composite([(kind("activation"), FromValues(honest))], family="gradient")
+        graph = xaicore.trace(model, x)
+        matching = composite.match(graph)
+        tape = Tape(graph, [x], needs=matching.needs, differentiates=matching.differentiates)
+        seed = torch.zeros_like(tape.outputs["output"])
+        seed[:, 0] = 1
+        seeds = {graph.outputs["output"]: seed}
+        if honest:
+            (found,) = walk(tape, seeds, matching).values()
+            torch.testing.assert_close(found, expected)
+        else:
+            with pytest.raises(XaicoreError, match=r"tanh .*differentiates = False"):
+                walk(tape, seeds, matching)

@@ -82,6 +82,7 @@ class Passes:
             create_graph=self.create_graph,
             starts=self.starts,
             needs=self._needs,
+            differentiates=self._differentiates,
             in_place=self._in_place(),
             constants=constants,
         )
@@ -102,6 +103,9 @@ class Passes:
         needed = {value for plan in self.plans for value in plan.matching.needs(layer)}
         outputs = any(ref.layer is layer for ref in self.recorded) or any(map(self._is_factored, self.plans))
         return needed | ({"ys"} if outputs else set())
+
+    def _differentiates(self, layer: Layer) -> bool:
+        return any(plan.matching.differentiates(layer) for plan in self.plans)
 
     def _in_place(self) -> Collection[Layer]:
         if self.create_graph:

@@ -17,6 +17,7 @@ class SizeExpression:
     def __init__(self, expression: Any) -> None:
         self.expression = expression
         self._known: dict[tuple[int, ...], Any] = {}
+        self._solved: dict[int, dict[Any, int]] = {}
         self._symbols = tuple(sorted(expression.free_symbols, key=str))
 
     def evaluate(self, sizes: Mapping[Any, int]) -> Any:
@@ -34,6 +35,11 @@ class SizeExpression:
 
     def solve(self, value: int) -> dict[Any, int]:
         """The size of the one symbol for which the expression has this value; empty where there is no such size."""
+        if value not in self._solved:
+            self._solved[value] = self._solution(value)
+        return self._solved[value]
+
+    def _solution(self, value: int) -> dict[Any, int]:
         if len(self._symbols) != 1:
             return {}
         (symbol,) = self._symbols

@@ -33,6 +33,11 @@ class Match:
         """Which values the mapping reads: "xs", "ys"; a mapping that does not say is given both."""
         return getattr(self.mapping, "needs", BOTH)
 
+    @property
+    def differentiates(self) -> bool:
+        """Whether the mapping may call `State.vjp`; one that never does says so by ``differentiates = False``."""
+        return getattr(self.mapping, "differentiates", True)
+
 
 class Matching:
     """The result of matching a composite with a graph.
@@ -65,6 +70,11 @@ class Matching:
         """Which values the mapping of this layer reads; none where the walk does not pass."""
         match = self.matches.get(layer)
         return match.needs if match is not None else ()
+
+    def differentiates(self, layer: Layer) -> bool:
+        """Whether the mapping of this layer may ask for its derivative."""
+        match = self.matches.get(layer)
+        return match is not None and match.differentiates
 
     def rows(self) -> list[dict[str, str]]:
         """One row a layer, from input to output, for people and scripts."""

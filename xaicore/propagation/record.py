@@ -10,6 +10,9 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
+from xaicore.errors import XaicoreError
+from xaicore.graph import Layer
+
 BOTH = frozenset({"xs", "ys"})
 
 
@@ -59,6 +62,27 @@ class Record:
             )
         )
         return [next(found) if start is not None else None for start in self.starts]
+
+
+@dataclass
+class ValuesRecord(Record):
+    """The record of a layer whose derivative nobody asks for."""
+
+    where: str = ""
+
+    @classmethod
+    def of_values(
+        cls, layer: Layer, xs: Sequence[Tensor], ys: Sequence[Any], active: Sequence[bool], needed: Collection[str]
+    ) -> ValuesRecord:
+        """The record of a layer that gave ``ys`` for ``xs``."""
+        plain = cls.of(xs, ys, [False] * len(xs), needed)
+        return cls(plain.xs, plain.ys, tuple(active), plain.starts, plain.ends, where=layer.where())
+
+    def vjp(self, rs: Sequence[Tensor | None], *, create_graph: bool) -> list[Tensor | None]:
+        """Refuse: there is no record to take it from."""
+        raise XaicoreError(
+            f"the mapping of {self.where} calls state.vjp, although it says differentiates = False: leave that out."
+        )
 
 
 def fresh_start(x: Tensor) -> Tensor:

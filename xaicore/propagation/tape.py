@@ -14,7 +14,7 @@ from xaicore.graph import Graph, Kind, Layer, Ref
 from xaicore.graph.autocast import autocast_state
 from xaicore.graph.constants import Constants
 from xaicore.propagation.direct import DirectRecord, pullback_of, relu_in_place
-from xaicore.propagation.record import BOTH, Record, fresh_start, without_data
+from xaicore.propagation.record import BOTH, Record, ValuesRecord, fresh_start, without_data
 
 
 class Tape:
@@ -34,6 +34,9 @@ class Tape:
         Where walks will end; layers before these leave no record. Default: all sources of the graph.
     needs : callable, optional
         ``needs(layer)`` says which values of a layer walks will read: "xs", "ys", both or neither. Default: both.
+    differentiates : callable, optional
+        ``differentiates(layer)``: whether walks may ask for the derivative of a layer; else it runs without a record of
+        autograd's. Default: they may.
     in_place : collection of Layer
         ReLU layers that may write over their input: see `relus_in_place`.
     constants : Constants, optional
@@ -48,6 +51,7 @@ class Tape:
         create_graph: bool = False,
         starts: Sequence[Ref] | None = None,
         needs: Callable[[Layer], Collection[str]] = lambda layer: BOTH,
+        differentiates: Callable[[Layer], bool] = lambda layer: True,
         in_place: Collection[Layer] = (),
         constants: Constants | None = None,
     ) -> None:
@@ -60,6 +64,7 @@ class Tape:
             starts = [ref for refs in graph.sources.values() for ref in refs]
         self.starts = tuple(starts)
         self._needs = needs
+        self._differentiates = differentiates
         self._in_place = in_place
         # Under autocast a layer casts its weights itself, which only autograd knows.
         self._direct = not create_graph and not autocast_state()
@@ -105,6 +110,9 @@ class Tape:
         values = [self.value(ref) for ref in layer.inputs]
         if self._direct and self._run_directly(layer, values, active):
             return
+        if not (self.create_graph or self._differentiates(layer)):
+            self._run_untracked(layer, values, active)
+            return
         local = tuple(self._local(value, is_active) for value, is_active in zip(values, active, strict=True))
         remaining = iter(local)
 
@@ -131,6 +139,13 @@ class Tape:
         self.records[layer] = DirectRecord.by(pullback(y), kept, y if "ys" in needed else without_data(y), active)
         self._keep(layer, (y,))
         return True
+
+    def _run_untracked(self, layer: Layer, xs: Sequence[Tensor], active: Sequence[bool]) -> None:
+        """Run a layer whose mapping works from values alone."""
+        with torch.no_grad():
+            ys = layer.call(self.value, self.sizes)
+        self.records[layer] = ValuesRecord.of_values(layer, xs, ys, active, self._needs(layer))
+        self._keep(layer, ys)
 
     def _parameter(self, layer: Layer, name: str) -> Tensor | None:
         ref = layer.parameters.get(name)

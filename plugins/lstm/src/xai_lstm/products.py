@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -28,16 +30,17 @@ class GatedProduct:
         LRP-all of Arras et al. 2017: all to the signal; LRP-prop of Arras et al. 2019: ``|gate| / (|gate| + |signal|)``
         to the gate (there without the absolute values, which keep shares between 0 and 1), half where both are zero;
         LRP-half: equal parts.
-    gate, signal : Tensor
-        (time, batch, hidden).
+    gate, signal : callable
+        Give (time, batch, hidden); called only where sizes count.
     """
 
-    def __init__(self, product: str, gate: Tensor, signal: Tensor) -> None:
+    def __init__(self, product: str, gate: Callable[[], Tensor], signal: Callable[[], Tensor]) -> None:
         self.product = product
         if product == "proportional":
-            below = gate.abs() + signal.abs()
+            size = gate().abs()
+            below = size + signal().abs()
             nothing = below == 0
-            to_gate = torch.where(nothing, 0.5, gate.abs() / below.masked_fill(nothing, 1))
+            to_gate = torch.where(nothing, 0.5, size / below.masked_fill(nothing, 1))
             self._to_gate = to_gate.unbind(0)
 
     def share(self, step: int, r: Tensor) -> tuple[Tensor | None, Tensor]:

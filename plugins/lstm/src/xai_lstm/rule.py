@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -38,6 +38,8 @@ class RecurrentRule:
     sums : LinearRule, optional
         Where a cell adds two terms. Default: as ``linear``.
     """
+
+    differentiates: ClassVar[bool] = False  # it works from values alone
 
     product: str = "signal"
     linear: LinearRule = field(default_factory=lambda: Epsilon(EPSILON))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from xai_lstm.linear_maps import LinearMap, Terms, linear_map
 from xai_lstm.products import GatedProduct
@@ -92,14 +94,15 @@ class CellPass(ABC):
     def preactivations(self) -> Tensor:
         """What both linear maps bring to the gates at all steps, (time, batch, gates * hidden)."""
         w = self.weights
-        z = torch.matmul(self.x, w.to_input.T) + torch.matmul(self.before, w.to_state.T)
-        return z if w.bias is None else z + w.bias
+        from_input = F.linear(self.x, w.to_input, w.bias).flatten(0, 1)
+        z = torch.addmm(from_input, self.before.flatten(0, 1), w.to_state.T)
+        return z.view(*self.x.shape[:2], -1)
 
     def linear(self, terms: Terms) -> LinearMap:
         """A linear map of this cell under the chosen rule."""
         return linear_map(self.treatment.linear, replace(terms, name=(self.name, terms.name)), self.state)
 
-    def product(self, gate: Tensor, signal: Tensor) -> GatedProduct:
+    def product(self, gate: Callable[[], Tensor], signal: Callable[[], Tensor]) -> GatedProduct:
         """A product of this cell under the chosen treatment."""
         return GatedProduct(self.treatment.product, gate, signal)
 

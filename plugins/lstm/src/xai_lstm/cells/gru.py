@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from xai_lstm.cells.base import CellPass, Returned
 from xai_lstm.linear_maps import LinearMap, Terms, without
@@ -29,10 +30,8 @@ class GruPass(CellPass):
         """See `CellPass.relevance`."""
         w, size = self.weights, self.h.shape[-1]
         of_gates, of_candidate = slice(0, 2 * size), slice(2 * size, None)
-        from_x = torch.matmul(self.x, w.to_input.T)
-        from_h = torch.matmul(self.before, w.to_state.T)
-        if w.input_bias is not None and w.state_bias is not None:
-            from_x, from_h = from_x + w.input_bias, from_h + w.state_bias
+        from_x = F.linear(self.x, w.to_input, w.input_bias)
+        from_h = F.linear(self.before, w.to_state, w.state_bias)
         z = from_x[..., of_gates] + from_h[..., of_gates]
         reset, update = z.sigmoid().chunk(2, -1)
         seen, recalled = from_x[..., of_candidate], from_h[..., of_candidate]
@@ -40,8 +39,9 @@ class GruPass(CellPass):
         candidate = (seen + let_through).tanh()
 
         blend = self.sum((1 - update) * candidate, update * self.before)
-        renew, keep = self.product(1 - update, candidate), self.product(update, self.before)
-        compose, recall = self.sum(seen, let_through), self.product(reset, recalled)
+        renew = self.product(lambda: 1 - update, lambda: candidate)
+        keep = self.product(lambda: update, lambda: self.before)
+        compose, recall = self.sum(seen, let_through), self.product(lambda: reset, lambda: recalled)
         x, h = (self.x, w.to_input), (self.before, w.to_state)
         gates = self._linear("gates", z, x, h, w.bias, of_gates)
         see = self._linear("seen", seen, x, None, w.input_bias, of_candidate)

@@ -27,13 +27,13 @@ class LstmPass(CellPass):
         """See `CellPass.relevance`."""
         z = self.preactivations()
         z_i, z_f, z_g, z_o = z.chunk(4, -1)
-        i, f, g, o = z_i.sigmoid(), z_f.sigmoid(), z_g.tanh(), z_o.sigmoid()
+        i, f, g = z_i.sigmoid(), z_f.sigmoid(), z_g.tanh()
         written = i * g
         cells = self._cells(f, written)
         earlier = torch.cat([self.initial[1].unsqueeze(0), cells[:-1]])
-        shown = cells.tanh()
-        projection = self._projection(o * shown)
-        show, keep, write = self.product(o, shown), self.product(f, earlier), self.product(i, g)
+        projection = self._projection(z_o, cells)
+        show = self.product(z_o.sigmoid, cells.tanh)
+        keep, write = self.product(lambda: f, lambda: earlier), self.product(lambda: i, lambda: g)
         add = self.sum(f * earlier, written)
         gates = self._gates(z if self.gates_carry else z_g)
 
@@ -64,10 +64,11 @@ class LstmPass(CellPass):
             found.append(cell)
         return torch.stack(found)
 
-    def _projection(self, output: Tensor) -> LinearMap | None:
+    def _projection(self, z_o: Tensor, cells: Tensor) -> LinearMap | None:
         weight = self.weights.projection
         if weight is None:
             return None
+        output = z_o.sigmoid() * cells.tanh()
         return self.linear(Terms("projection", self.h, without(output), without(weight), output, weight))
 
     def _gates(self, z: Tensor) -> LinearMap:
