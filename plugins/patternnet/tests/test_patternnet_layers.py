@@ -10,7 +10,7 @@ import torch
 from pattern_oracle import OneLayer, by_formula, only, random
 from torch import Tensor, nn
 
-from xai_patternnet import learn_patterns
+from xai_patternnet import PatternNet, learn_patterns
 
 CONVOLUTIONS = {
     "plain": (nn.Conv2d(3, 4, 3), (3, 6, 5)),
@@ -84,6 +84,21 @@ def test_patterns_of_a_convolution_are_those_of_its_patches(name: str) -> None:
     for estimator, found in learnt.items():
         expected = by_patches(layer, x, layer(x), estimator)
         np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-10 * np.abs(expected).max(), err_msg=estimator)
+
+
+def test_batch_norm_in_front_of_a_padded_convolution_makes_a_bias_that_patterns_do_not_see() -> None:
+    norm, layer = nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3, padding=1)
+    model = nn.Sequential(nn.Tanh(), norm, layer, nn.ReLU(), nn.Flatten()).eval().double()
+    norm.running_mean.normal_()
+    norm.running_var.uniform_(0.5, 2)
+    x = random(20, 3, 5, 5)
+    seen, y = torch.tanh(x), model[:3](x)
+    folded = nn.Conv2d(3, 4, 3, padding=1).double()
+    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    with torch.no_grad():
+        folded.weight.copy_(layer.weight * scale.view(1, -1, 1, 1))
+    for estimator, found in only(learn_patterns(model, iter(x.split(7)))).items():
+        np.testing.assert_allclose(found, by_patches(folded, seen, y, estimator), rtol=1e-8, atol=1e-10)
 
 
 def test_patches_of_many_samples_are_taken_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,6 +178,23 @@ def test_an_addition_has_a_pattern_for_each_channel(channels_last: bool, subtrac
         terms = [each[..., channel] if channels_last else each[:, channel] for each in (x, y)]
         entries = np.stack([each.numpy().reshape(-1) for each in terms], 1)
         np.testing.assert_allclose(found[:, channel], by_formula(entries, entries @ sign, sign, "linear"), rtol=1e-10)
+
+
+def test_a_sum_whose_channels_cannot_be_told_from_the_batch_passes_as_the_gradient_does() -> None:
+    class Turned(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(3, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            turned = x.T
+            return self.head((turned + turned.tanh()).T)
+
+    model = Turned()
+    x = random(9, 3, dtype=torch.float32)
+    assert list(learn_patterns(model, x).layers) == ["linear"]
+    explanation = PatternNet(model).fit(x).analyze(x, 0, record=["add", "tanh"])
+    torch.testing.assert_close(explanation.recorded["tanh"], explanation.recorded["add"])
 
 
 def test_a_sum_in_front_of_a_relu_has_its_patterns_by_regime() -> None:

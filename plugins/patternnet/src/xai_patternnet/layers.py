@@ -19,11 +19,15 @@ def learns(layer: Layer) -> bool:
 
 
 def adds_tensors(layer: Layer) -> bool:
-    """Whether it is a sum or difference of two tensors of the same shape, as where a skip connection ends."""
+    """Whether it is a sum or difference of two tensors of the same shape, as where a skip connection ends.
+
+    Where what seem to be the channels grows with the batch, they are none, and the sum has no patterns.
+    """
     if layer.kind is not Kind.ADD or layer.op_name not in ("add", "sub") or len(layer.inputs) != 2:
         return False
     first, second = (ref.info for ref in layer.inputs)
-    return first.shape == second.shape and len(first.shape) > 1 and not layer.parameters
+    alike = first.shape == second.shape and len(first.shape) > 1 and not layer.parameters
+    return alike and isinstance(first.shape[channel_dimension(layer)], int)
 
 
 def signs(layer: Layer) -> tuple[float, float]:

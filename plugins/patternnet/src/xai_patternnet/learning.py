@@ -18,7 +18,7 @@ from xai_patternnet.moments import Moments, measure
 from xai_patternnet.observing import Seen, largest_of_a_sample, observe
 from xai_patternnet.patterns import LayerPatterns, Patterns
 from xai_patternnet.weights import checksum_of
-from xaicore.engine import Batch, Block, Engine, Footprint, Inputs, batches_of, is_stream, prepare
+from xaicore.engine import Block, Engine, Footprint, Inputs, batches_of, is_stream, prepare, progress_bar
 from xaicore.errors import InputError
 from xaicore.graph import Graph, Kind, Layer, trace
 
@@ -44,8 +44,13 @@ def learn_patterns(model: nn.Module, data: Any) -> Patterns:
         raise InputError("fit needs data: one batch of inputs, or an iterable of batches, as many samples as you can")
     learner = _Learner(model)
     with torch.inference_mode(False), torch.no_grad():
-        for batch in batches_of(data) if is_stream(data) else [Batch(data)]:
-            learner.take(prepare(batch.inputs, model))
+        if not is_stream(data):
+            learner.take(prepare(data, model))
+            return learner.patterns()
+        with progress_bar(None, description="fit", unit="batch") as bar:
+            for batch in batches_of(data):
+                learner.take(prepare(batch.inputs, model))
+                bar.update(1)
         return learner.patterns()
 
 

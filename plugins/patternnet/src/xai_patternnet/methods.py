@@ -20,13 +20,7 @@ from xaicore.errors import NotFittedError, ParameterError, nearest
 from xaicore.graph import Condition, Graph, Kind, Layer, anything, kind, op, trace
 from xaicore.propagation import Composite, Matching
 
-
-def _always(layer: Layer, graph: Graph) -> bool:
-    return True
-
-
 _sum = Condition(lambda layer, graph: adds_tensors(layer), "sum of two tensors")
-_weighted = Condition(lambda layer, graph: learns(layer) and not adds_tensors(layer), "convolution or linear")
 _before_relu = Condition(lambda layer, graph: rectified(graph, layer.ref), "in front of a ReLU")
 _one_input = (kind(Kind.BATCH_NORM) & op("scale_shift")) | kind(Kind.SCALE)
 
@@ -134,16 +128,20 @@ class _PatternMethod(PropagationAnalyzer):
         return False
 
     def _composite(self, patterns: Patterns | None) -> Composite:
+        def weighs(layer: Layer, graph: Graph) -> bool:
+            return learns(layer) and not adds_tensors(layer)
+
         def check(graph: Graph) -> None:
             if patterns is not None:
                 patterns.check_layers(graph)
 
+        weighted = Condition(weighs, "convolution or linear", check)  # checked before anything runs
         level = patterns is not None and self._levels(patterns)
         how = (patterns, self.estimator, self._attribution, level)
         return Composite(
             [
-                (_weighted & _before_relu & Condition(_always, "fitting", check), LinearMapping(*how, rectified=True)),
-                (_weighted, LinearMapping(*how, rectified=False)),
+                (weighted & _before_relu, LinearMapping(*how, rectified=True)),
+                (weighted, LinearMapping(*how, rectified=False)),
                 (_sum & _before_relu, AdditionMapping(*how, rectified=True)),
                 (_sum, AdditionMapping(*how, rectified=False)),
                 (_one_input, ScaleMapping(self._attribution, level)),
@@ -159,7 +157,7 @@ class PatternNet(_PatternMethod):
 
     What comes in is signal plus distractor, and weights point where the distractor cancels, not where the signal is.
     A pattern is the direction that varies with the output of a unit in data. The score is propagated back as a gradient
-    would be, with patterns in place of weights; what arrives has the units of the input. Call ``fit`` first.
+    would be, with patterns in place of weights; what arrives is in the units of the input. Call ``fit`` first.
 
     Parameters
     ----------
