@@ -93,9 +93,7 @@ def test_the_operators_have_first_and_second_derivatives(cell: str) -> None:
     weights = [torch.randn(gates * 2, 2, dtype=torch.float64, requires_grad=True) for _ in range(2)]
 
     def run(x: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        return tuple(
-            OPERATORS[cell](x, lengths, list(rest[: len(states)]), list(rest[len(states) :]), False, 1, False)
-        )
+        return tuple(OPERATORS[cell](x, lengths, list(rest[: len(states)]), list(rest[len(states) :]), False, 1, False))
 
     assert torch.autograd.gradcheck(run, (x, *states, *weights))
     assert torch.autograd.gradgradcheck(run, (x, *states, *weights))

@@ -18,10 +18,12 @@ METHODS = [
     *("lrp.z_plus", "lrp.flat", "lrp.w_square", "lrp.z_box", "lrp.epsilon_plus", "lrp.epsilon_gamma_box"),
     *("lrp.epsilon_alpha2_beta1", "lrp.composite"),
     *("deeptaylor.unbounded", "deeptaylor.bounded", "deeptaylor.nonnegative"),
+    *("lstm.lrp_all", "lstm.lrp_prop", "lstm.lrp_half"),
+    *("patternnet.signal", "patternnet.attribution", "activation_max.prototype"),
 ]
 
 
-@pytest.mark.parametrize("namespace", ["deeptaylor", "gradients", "lrp"])
+@pytest.mark.parametrize("namespace", KNOWN_PACKAGES)
 def test_a_first_party_plugin_loads(namespace: str) -> None:
     (info,) = [info for info in REGISTRY.plugins() if info.namespace == namespace]
     assert (info.status, info.cause) == (Status.OK, "")
@@ -61,6 +63,9 @@ def test_a_mapping_can_be_imported_and_names_kinds_of_the_graph(spec: object) ->
         ("EpsilonAlpha2Beta1", "lrp.epsilon_alpha2_beta1"),
         ("lrp.z", "lrp.zero"),
         ("epsilon", "lrp.epsilon"),
+        ("pattern.attribution", "patternnet.attribution"),
+        ("pattern.net", "patternnet.signal"),
+        ("activation_maximization", "activation_max.prototype"),
     ],
 )
 def test_a_familiar_name_finds_its_method(familiar: str, name: str) -> None:

@@ -57,6 +57,22 @@ def test_each_row_stops_for_itself() -> None:
         assert bool(both.trace[steps:, number].isnan().all())
 
 
+@pytest.mark.parametrize("options", [{}, {"jitter": 1}, {"optimizer": "lbfgs"}], ids=str)
+def test_rows_at_rest_stay_and_are_no_longer_run(options: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(6, 8)).double()
+    with torch.no_grad():
+        model[1].weight *= 10.0 ** torch.arange(-3.0, 5.0)[:, None]  # those of small weights rest at once
+    search = PrototypeSearch(model, strength=1.0, patience=10, tolerance=1e-3, steps=120, objective="logit", **options)
+    engine = Engine()
+    found = search.search((1, 6), list(range(8)), engine=engine)
+    taken = (~found.trace.isnan()).sum(0)
+    assert int(taken.min()) < int(taken.max())
+    assert min(engine.report.batches) <= 4 < max(engine.report.batches) == 8
+    alone = torch.cat([search.search((1, 6), number).inputs for number in range(8)])
+    assert torch.allclose(found.inputs, alone, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "lbfgs"])
 def test_the_same_seed_finds_the_same_and_targets_together_the_same_as_alone(optimizer: str) -> None:
     model = convolutional().double().eval()

@@ -246,3 +246,49 @@ def test_what_to_search_for_must_be_said() -> None:
 def test_a_target_that_does_not_depend_on_the_input_cannot_be_climbed() -> None:
     with pytest.raises(LayerError, match="does not depend on input"):
         PrototypeSearch(headed()).search((4,), lambda out: torch.zeros(len(out)))
+
+
+def test_of_several_outputs_one_must_be_named() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.first, self.second = nn.Linear(4, 3), nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> dict[str, Tensor]:
+            return {"first": self.first(x), "second": self.second(x)}
+
+    search = PrototypeSearch(Two(), **FEW)
+    with pytest.raises(TargetError, match=r"2 outputs: 'first' of shape \(1, 3\).*output=NAME"):
+        search.search((4,), 1)
+    found = search.search((4,), 1, output="second")
+    with torch.no_grad():
+        assert torch.allclose(found.probability, search.model.second(found.inputs).softmax(1)[:, 1], atol=1e-6)
+
+
+def test_a_unit_that_is_not_active_at_the_start_is_told_of() -> None:
+    model = nn.Sequential(nn.Linear(4, 2), nn.ReLU())
+    with torch.no_grad():
+        model[0].bias.fill_(-5.0)
+    dead = PrototypeSearch(model, **FEW).search((4,), 1, layer="1")
+    assert len(dead.notes) == 1 and "no gradient at the start of 1 of 1 prototypes" in dead.notes[0]
+    alive = PrototypeSearch(model, prior="none", noise=50.0, restarts=8, **FEW).search((4,), 1, layer="1")
+    assert not alive.notes and float(alive.score) > 0
+
+
+def test_a_recurrent_network_finds_a_sequence() -> None:
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.cells, self.head = nn.LSTM(3, 8, batch_first=True), nn.Linear(8, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.cells(x)[0][:, -1])
+
+    model = Recurrent()
+    found = PrototypeSearch(model, strength=1e-4, steps=40, learning_rate=0.3).search((6, 3), [0, 1])
+    with torch.no_grad():
+        likely = model(found.inputs).softmax(1).diagonal()
+        assert bool((likely > model(torch.zeros(1, 6, 3)).softmax(1)[0] + 0.05).all())
+    assert torch.allclose(found.probability, likely, atol=1e-5)

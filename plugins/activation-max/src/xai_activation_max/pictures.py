@@ -107,8 +107,10 @@ def _draw(
     else:
         _bars(ax, values, options["names"])
     ax.set_title(_named(one.target[0], labels), fontsize=_SMALL, pad=3, parse_math=False)
-    likely = one.probability
-    below = f"p = {float(likely[0]):.3g}" if likely is not None else f"{one.quantity} {float(one.score[0]):.3g}"
+    below = f"{one.quantity} {float(one.score[0]):.3g}"
+    if one.probability is not None:
+        likely = float(one.probability[0])
+        below = "p > 0.999" if likely > 0.999 else f"p = {likely:.3g}"
     ax.set_xlabel(below, fontsize=_SMALL, labelpad=2, parse_math=False)
 
 

@@ -9,15 +9,15 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from xai_activation_max.ascent import Climb, Objective, climb
+from xai_activation_max.ascent import Objective, climb
 from xai_activation_max.choosing import chosen_parametrization, chosen_priors, listed
 from xai_activation_max.explained import ModelValue
-from xai_activation_max.files import plain
 from xai_activation_max.learning import Learnt, learn
 from xai_activation_max.parameters import check_integer
 from xai_activation_max.parametrizations import Parametrization
 from xai_activation_max.priors import Locality, Prior, TotalVariation
 from xai_activation_max.prototype import Prototype
+from xai_activation_max.results import prototypes_of
 from xai_activation_max.rows import Rows
 from xai_activation_max.settings import SearchSettings
 from xai_activation_max.starts import Starts
@@ -159,7 +159,7 @@ class PrototypeSearch(SearchSettings):
                 tolerance=self.tolerance,
                 patience=self.patience,
             )
-            return self._result(value, objective, climbed, rows, inputs, layer)
+            return prototypes_of(self, value, objective, climbed, rows, _example_of(inputs, value), layer)
 
     def _prepared(self, value: ModelValue, rows: Rows) -> tuple[Objective, list[Tensor]]:
         """The objective and what is optimised; all that can be refused is refused here."""
@@ -196,44 +196,6 @@ class PrototypeSearch(SearchSettings):
             priors.append(Locality(self.locality, references))
         return priors
 
-    def _result(
-        self, value: ModelValue, objective: Objective, climbed: Climb, rows: Rows, inputs: Any, layer: str | None
-    ) -> Prototype:
-        own = inputs if isinstance(inputs, Tensor) and inputs.is_floating_point() else value.example
-        samples = rows.of_samples(value.device)
-        with torch.no_grad():
-            found = objective.parametrization.inputs(climbed.leaves).detach().to(own.dtype)
-            x = found.to(value.dtype)  # what is told is true of what is returned, rounded as it may be
-            measured = value.measured(x, samples)
-            total = measured.scores + objective.preference(x, climbed.leaves)
-            prior = objective.prior(x, climbed.leaves)
-        best = rows.best(total, together=bool(objective.diversity))
-        notes = list(value.notes)
-        if climbed.interrupted:
-            notes.append(f"interrupted after {len(climbed.trace)} of {self.steps} steps")
-        parameters = {name: plain(each) for name, each in self.get_params().items() if name != "model"}
-        likely = measured.probabilities
-
-        def chosen(each: Tensor) -> Tensor:
-            return each[best].to(own.device)
-
-        return Prototype(
-            inputs=chosen(found),
-            objective=chosen(total),
-            score=chosen(measured.scores),
-            probability=None if likely is None else chosen(likely),
-            prior=chosen(prior),
-            trace=climbed.trace[: int(climbed.taken[best].max()), best].to(own.device),
-            target=tuple(value.words[sample] for sample in samples[best].tolist()),
-            quantity=value.quantity,
-            sample=chosen(samples),
-            restart=(best % rows.restarts).to(own.device),
-            parameters=parameters,
-            method=self.method,
-            layer=layer,
-            notes=tuple(notes),
-        )
-
     def _fitted(self, name: str, what: str) -> Any:
         if not hasattr(self, name):
             raise NotFittedError(
@@ -255,3 +217,8 @@ class PrototypeSearch(SearchSettings):
                 return None
             found.append(outputs.argmax(1).cpu())
         return torch.cat(found)
+
+
+def _example_of(inputs: Any, value: ModelValue) -> Tensor:
+    """The tensor whose type and device prototypes get: the user's own, where it is one."""
+    return inputs if isinstance(inputs, Tensor) and inputs.is_floating_point() else value.example

@@ -67,6 +67,8 @@ def climb(
                 state.active &= ~at_rest
             if project is not None:
                 project(leaves)
+            state.hold(leaves)
+            objective.narrow(state.active)
 
     sweep = engine.sweep(1, steps, step, device=leaves[0].device, unit="step", divisible=False, outer=True)
     for _ in sweep:
@@ -109,6 +111,13 @@ class _State:
         if not self.remembers:
             self._keep(resting, leaves)
         self.active &= ~resting
+
+    def hold(self, leaves: list[Tensor]) -> None:
+        """Put rows that rest back to where they are best, whatever the optimizer made of them."""
+        if not bool(self.active.all()):
+            with torch.no_grad():
+                for kept, leaf in zip(self.kept, leaves, strict=True):
+                    leaf[~self.active] = kept[~self.active]
 
     def finish(self, objective: Tensor, leaves: list[Tensor]) -> None:
         """Take down the end of the rows that climbed to the last."""

@@ -39,6 +39,11 @@ class Objective:
         What it costs, in nats, that prototypes of one sample look alike: the mean of their cosine similarities, as
         seen from ``centre``.
     centre : Tensor (rows, *shape)
+
+    Attributes
+    ----------
+    flat : Tensor (rows,) or None
+        Where the model's value had no gradient at the first step: a unit behind a ReLU that is not active there.
     """
 
     def __init__(
@@ -54,13 +59,28 @@ class Objective:
         self.value, self.parametrization, self.priors, self.transforms = value, parametrization, priors, transforms
         self.rows, self.diversity, self.centre = rows, diversity, centre
         self._samples = rows.of_samples(centre.device)
+        self._running = torch.arange(rows.total, device=centre.device)
+        self.flat: Tensor | None = None
+
+    def narrow(self, active: Tensor) -> None:
+        """Run the model for the active rows only, from where they are at most half of those that it runs for.
+
+        Not for each row that comes to rest: a model may have to be captured anew for each size of the batch.
+        """
+        if 2 * int(active.sum()) <= len(self._running):
+            self._running = active.nonzero()[:, 0]
 
     def evaluate(self, leaves: list[Tensor], step: int) -> Evaluated:
-        """The objective at these leaves, under the random change of this step, with its gradients."""
+        """The objective at these leaves, under the random change of this step, with its gradients.
+
+        Of rows that the model no longer runs for, the value counts as zero.
+        """
         with torch.enable_grad():
             x = self._inputs(leaves)
             moved = self.transforms.at(x, step) if self.transforms else x
-            scores, gradient = self.value.gradients(moved.detach(), self._samples)
+            scores, gradient = self._run(moved.detach())
+            if self.flat is None:
+                self.flat = ~gradient.flatten(1).any(1)
             preference = self.preference(x, leaves)
             outputs, seeds = [moved], [gradient]
             if preference.requires_grad:
@@ -95,6 +115,14 @@ class Objective:
                 )
             total = total + found
         return total
+
+    def _run(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        running = self._running
+        if len(running) == len(x):
+            return self.value.gradients(x, self._samples)
+        scores, gradient = torch.zeros(len(x), dtype=self.value.dtype, device=x.device), torch.zeros_like(x)
+        scores[running], gradient[running] = self.value.gradients(x[running], self._samples[running])
+        return scores, gradient
 
     def _inputs(self, leaves: list[Tensor]) -> Tensor:
         x = self.parametrization.inputs(leaves)

@@ -166,7 +166,7 @@ class ModelValue:
         target, output, objective = self._how
         if self._layer is not None:
             return of_layer(graph, self._layer, target)
-        return of_output(graph, target, output, objective)
+        return of_output(graph, target, output, objective, self.samples)
 
     def _at(self, rows: Tensor, samples: Tensor) -> tuple[Graph, list[Tensor]]:
         """The graph for as many rows, and its inputs: these rows, and the others as the example has them."""

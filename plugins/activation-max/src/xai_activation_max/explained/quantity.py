@@ -45,8 +45,8 @@ class Quantity:
         return self.target.score(self.prepared(value))
 
 
-def of_output(graph: Graph, target: Any, output: str | int | None, objective: str) -> Quantity:
-    """The log probability or the logit of a target, or a function of an output.
+def of_output(graph: Graph, target: Any, output: str | int | None, objective: str, batch: int = 1) -> Quantity:
+    """The log probability or the logit of a target, or a function of an output; ``batch`` is for messages.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def of_output(graph: Graph, target: Any, output: str | int | None, objective: st
         There is no such target, or nobody can say what its probability is.
     """
     chosen = resolve_target(target, output)
-    ref = graph.outputs[chosen.select({name: _blank(ref) for name, ref in graph.outputs.items()})]
+    ref = graph.outputs[chosen.select({name: _blank(ref, batch) for name, ref in graph.outputs.items()})]
     if _is_function(target):
         return Quantity(ref, _as_it_is, chosen, "value")
     source, head = _head_of(ref)
@@ -172,6 +172,6 @@ def _names_units(target: Any) -> bool:
     return isinstance(plain, Sequence) and any(isinstance(each, tuple | list) and len(each) > 1 for each in plain)
 
 
-def _blank(ref: Ref) -> Tensor:
-    """A tensor with as many dimensions as an output, for choosing one by name."""
-    return torch.empty([0] * len(ref.info.shape), device="meta")
+def _blank(ref: Ref, batch: int) -> Tensor:
+    """A tensor of the shape of an output, for choosing one by name."""
+    return torch.empty([size if isinstance(size, int) else batch for size in ref.info.shape], device="meta")
