@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 import xaicore
 from xaicore.graph import Kind
-from xaicore.graph.packed import OPERATORS, packed_sequences
+from xaicore.graph.packed import OPERATORS, whole_sequences
 
 WORDS, LENGTHS = torch.randint(9, (4, 6), generator=torch.Generator().manual_seed(0)), torch.tensor([6, 5, 5, 2])
 
@@ -106,7 +106,7 @@ def test_another_thread_packs_as_ever_while_a_model_is_captured() -> None:
         packed = pack_padded_sequence(torch.randn(3, 2, 3), torch.tensor([3, 1]))
         found.append(nn.LSTM(3, 4)(packed)[0].data.shape)
 
-    with packed_sequences():
+    with whole_sequences():
         thread = threading.Thread(target=pack)
         thread.start()
         thread.join()
@@ -116,3 +116,11 @@ def test_another_thread_packs_as_ever_while_a_model_is_captured() -> None:
 def test_a_model_whose_output_is_as_long_as_its_longest_sequence_is_refused_where_none_takes_all_steps() -> None:
     with pytest.raises(xaicore.XaicoreError, match="shape"):
         xaicore.trace(Packing(batch_first=True).eval(), WORDS, LENGTHS.clamp(max=4))
+
+
+def test_a_plain_gradient_keeps_no_record_of_its_own() -> None:
+    memory, start = nn.LSTM(3, 4), [torch.zeros(1, 2, 4), torch.zeros(1, 2, 4)]
+    x = torch.randn(5, 2, 3, requires_grad=True)
+    y = OPERATORS["lstm"](x, torch.tensor([3, 5]), start, list(memory._flat_weights), True, 1, False)[0]
+    assert not torch.autograd.grad(y.sum(), x, retain_graph=True)[0].requires_grad
+    assert torch.autograd.grad(y.sum(), x, create_graph=True)[0].requires_grad

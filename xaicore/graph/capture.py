@@ -18,7 +18,7 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from xaicore.errors import CaptureError
-from xaicore.graph.packed import packed_sequences
+from xaicore.graph.packed import whole_sequences
 from xaicore.graph.returned import Returning
 from xaicore.graph.sizes import SizeExpression, size_of
 from xaicore.graph.untouched import untouched
@@ -103,7 +103,7 @@ def _export(
         shapes = collection.dynamic_shapes(returning, args, kwargs)
     else:
         args, kwargs = pytree.tree_unflatten(leaves, spec)
-    with evaluation_mode(model), untouched(model), quiet(), packed_sequences():
+    with evaluation_mode(model), untouched(model), quiet(), whole_sequences():
         return torch.export.export(returning, args, kwargs, dynamic_shapes=shapes, strict=False)
 
 

@@ -14,6 +14,7 @@ from xaicore.graph.kinds import Kind
 from xaicore.graph.layer import Layer, Ref, TensorInfo
 from xaicore.graph.matrix_products import as_linear
 from xaicore.graph.sizes import Size, SizeExpression
+from xaicore.graph.whole_sequences import with_torchs_own
 
 _INFERENCE_NO_OPS = "dropout feature_dropout alpha_dropout feature_alpha_dropout".split()
 _COPIES = "clone contiguous lift_fresh_copy alias positive".split()
@@ -44,8 +45,10 @@ def without_no_ops(graph: Graph) -> Graph:
             layer.positional = len(layer.arguments)
         elif layer.op_name in _SHAPED_LIKE:
             _without_pattern(layer)
-        if layer.kind is Kind.RECURRENT and not layer.arguments.get("train", True):
-            _differentiable(layer)
+        if layer.kind is Kind.RECURRENT:
+            with_torchs_own(layer)
+            if not layer.arguments.get("train", True):
+                _differentiable(layer)
         if layer.op_name == "copy":
             layer.op, layer.positional = _copied, len(layer.arguments)
         first = next(iter(layer.arguments.values()), None)

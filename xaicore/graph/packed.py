@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from xaicore.errors import InputError
+from xaicore.graph.whole_sequences import CELLS, kept_whole
 
 _VF = torch._VF
 
@@ -50,8 +51,8 @@ class Lengths:
 
 
 @contextlib.contextmanager
-def packed_sequences() -> Iterator[None]:
-    """Let this thread, for the time of the block, capture models that pack sequences."""
+def whole_sequences() -> Iterator[None]:
+    """Let this thread, for the time of the block, capture recurrent modules as one operator each, packed or not."""
     own = threading.get_ident()
 
     def here(replacement: Callable[..., Any], original: Callable[..., Any]) -> Callable[..., Any]:
@@ -72,6 +73,8 @@ def packed_sequences() -> Iterator[None]:
         put(_VF, "_pad_packed_sequence", _pad)
         for kind in (nn.LSTM, nn.GRU, nn.RNN):
             put(kind, "forward", _forward_of(kind.forward))
+        for cell in CELLS:
+            put(_VF, cell, kept_whole(cell, getattr(_VF, cell)))
         yield
 
 
@@ -117,7 +120,8 @@ def _forward_of(original: Callable[..., Any]) -> Callable[..., Any]:
 def _initial(module: nn.RNNBase, x: Tensor) -> list[Tensor]:
     count = module.num_layers * (2 if module.bidirectional else 1)
     sizes = [module.proj_size or module.hidden_size, module.hidden_size][: 2 if module.mode == "LSTM" else 1]
-    return [x.new_zeros(count, x.shape[1], size) for size in sizes]
+    # Made from sizes, as torch does it, and not from x: constants of the graph.
+    return [torch.zeros(count, x.shape[1], size, dtype=x.dtype, device=x.device) for size in sizes]
 
 
 def _run(cell: str, x: Tensor, lengths: Tensor, hx: Sequence[Tensor], *settings: Any) -> list[Tensor]:
@@ -167,6 +171,7 @@ def _define(cell: str) -> Callable[..., Any]:
 
     def backward(ctx: Any, gradients: Sequence[Tensor | None]) -> tuple[Any, ...]:
         x, lengths, *rest = ctx.saved_tensors
+        differentiated = torch.is_grad_enabled()  # whether anyone wants a derivative of the derivative
         with torch.enable_grad():
             # Views, so that the derivative is of this call alone, and can itself be differentiated.
             leaves = [each.view_as(each) if each.requires_grad else each.detach() for each in (x, *rest)]
@@ -175,7 +180,7 @@ def _define(cell: str) -> Callable[..., Any]:
             pairs = [(y, r) for y, r in zip(outputs, gradients, strict=True) if r is not None and y.requires_grad]
             wanted = [leaf for leaf in leaves if leaf.requires_grad]
             found = torch.autograd.grad(
-                [y for y, _ in pairs], wanted, [r for _, r in pairs], create_graph=True, allow_unused=True
+                [y for y, _ in pairs], wanted, [r for _, r in pairs], create_graph=differentiated, allow_unused=True
             )
         remaining = iter(found)
         of_all = [next(remaining) if leaf.requires_grad else None for leaf in leaves]
@@ -187,5 +192,5 @@ def _define(cell: str) -> Callable[..., Any]:
     return operator
 
 
-OPERATORS = {cell: _define(cell) for cell in ("lstm", "gru", "rnn_tanh", "rnn_relu")}
+OPERATORS = {cell: _define(cell) for cell in CELLS}
 """By the mode of the module, in small letters."""

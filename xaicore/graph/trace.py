@@ -32,6 +32,11 @@ class _Traced:
     graph: Graph  # without its softmax head
     verified: set[int | None] = field(default_factory=set)  # the batch sizes for which it was compared with the model
 
+    @property
+    def packs(self) -> bool:
+        """Whether it keeps sequences padded that the model packs, so that the model may see less padding than it."""
+        return any(layer.op_name.startswith("packed_") for layer in self.whole.layers)
+
 
 @dataclass
 class _Cache:
@@ -96,6 +101,9 @@ def _trace(model: nn.Module, inputs: tuple[Any, ...], kwargs: dict[str, Any]) ->
     for key in (fixed_key, free_key):
         traced = cache.by_shape.get(key)
         if traced is not None and batch in traced.verified:
+            # What a model does with padding depends on the values of the lengths: one comparison does not tell.
+            if traced.packs:
+                _refuse(model, traced, difference(model, traced.whole, inputs, kwargs))
             return traced.graph
     return _capture_and_verify(model, inputs, kwargs, cache, free_key, fixed_key, batch)
 
@@ -121,16 +129,26 @@ def _capture_and_verify(
         gap = difference(model, traced.whole, inputs, kwargs)
     if not gap and not traced.verified:
         gap = difference_of_gradients(model, traced.whole, inputs, kwargs)
-    if gap:
-        raise CaptureError(
-            f"the captured graph of {type(model).__name__} does not compute what the model does ({gap}), so an "
-            "explanation of it would be wrong. A forward that draws random numbers in eval(), that depends on state "
-            "kept between calls, or that defines a derivative of its own (torch.autograd.Function) cannot be captured. "
-            "Model-agnostic methods (the perturbation family) still work."
-        )
+    _refuse(model, traced, gap)
     traced.verified.add(batch)
     cache.keep(free_key if dynamic else fixed_key, traced)
     return traced.graph
+
+
+def _refuse(model: nn.Module, traced: _Traced, gap: str) -> None:
+    """Refuse a graph that differs from the model, if it does."""
+    if not gap:
+        return
+    padding = (
+        " Or the model depends on padding: pad_packed_sequence cuts it where the longest sequence of the batch ends, "
+        "the graph does not. Give inputs that end there too, or let the model call it with total_length=x.shape[1]."
+    )
+    raise CaptureError(
+        f"the captured graph of {type(model).__name__} does not compute what the model does ({gap}), so an "
+        "explanation of it would be wrong. A forward that draws random numbers in eval(), that depends on state "
+        "kept between calls, or that defines a derivative of its own (torch.autograd.Function) cannot be captured."
+        f"{padding if traced.packs else ''} Model-agnostic methods (the perturbation family) still work."
+    )
 
 
 def _captured(model: nn.Module, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Capture:

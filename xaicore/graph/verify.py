@@ -22,6 +22,7 @@ def difference(model: nn.Module, graph: Graph, inputs: tuple[Any, ...], kwargs: 
     """How the graph's outputs differ from the model's own; empty where they agree."""
     expected = returned_tensors(run_model(model, inputs, kwargs))
     with torch.no_grad(), torch.random.fork_rng():
+        torch.manual_seed(torch.initial_seed() ^ 1)  # other numbers than the model drew, so that randomness shows
         try:
             found = graph.run(graph.flatten(inputs, kwargs))
         except Exception as error:  # whatever an operator raises, the graph is of no use

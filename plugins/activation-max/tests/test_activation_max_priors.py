@@ -44,6 +44,17 @@ def test_distances_are_what_their_formulas_say() -> None:
     assert torch.allclose(Locality(0.3, own).log_prior(x), -0.3 * ((x - own) ** 2).sum((1, 2)))
 
 
+def test_restarts_and_several_prototypes_of_a_sample_share_its_centre() -> None:
+    model, own = nn.Linear(4, 2).double(), random(2, 4, seed=2)
+    search = PrototypeSearch(model, prior=ToMean(1.0, own), steps=3, restarts=3)
+    found = search.search((4,), [0, 1])
+    assert torch.allclose(found.prior, -((found.inputs - own) ** 2).sum(1))
+    several = search.search((4,), [0, 1], count=2)
+    assert torch.allclose(several.prior, -((several.inputs - own.repeat_interleave(2, 0)) ** 2).sum(1))
+    with pytest.raises(ParameterError, match="mean of ToMean holds 2 tensors, .* among 9 attempts"):
+        search.search((4,), [0, 1, 1])
+
+
 @pytest.mark.parametrize("power", [1.0, 2.0, 3.0])
 def test_total_variation_sums_the_lengths_of_differences(power: float) -> None:
     x = random(1, 2, 3, 4)
@@ -280,6 +291,7 @@ def test_parameters_that_make_no_sense_are_refused_by_name(options: dict[str, An
         lambda: Lp(1.0, 0.5),
         lambda: TotalVariation(1.0, 0.0),
         lambda: ToMean(1.0, torch.full((3,), math.nan)),
+        lambda: ToMean(1.0, "class"),
         lambda: Density(3),
         lambda: Pixels(keep="sigmoid"),
         lambda: Pixels((0, 1), keep="fold"),

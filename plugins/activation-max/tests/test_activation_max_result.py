@@ -161,6 +161,14 @@ def test_the_mean_of_its_class_draws_a_prototype() -> None:
     assert torch.allclose(found.inputs, expected, atol=1e-2)
 
 
+def test_a_small_spread_around_a_large_mean_is_not_lost() -> None:
+    x = torch.randn(40, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    near, far = (PrototypeSearch(nn.Linear(3, 2).double()).fit(iter((x + each).split(7))).learnt_ for each in (0, 1e9))
+    assert near.spread == pytest.approx(float(x.std(0, correction=0).square().mean().sqrt()), rel=1e-12)
+    assert far.spread == pytest.approx(near.spread, rel=1e-6)
+    assert torch.allclose(far.mean - 1e9, near.mean, atol=1e-6)
+
+
 def test_several_prototypes_begin_at_clusters_of_their_class() -> None:
     x, y = blobs()
     search = PrototypeSearch(classifier(), prior="none", noise=0.0, steps=1, learning_rate=1e-9).fit((x, y))

@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 import xaicore
 from xai_lrp import AlphaBeta, Epsilon, Flat, Gamma, GeneralizedGamma, WSquare, Zero, ZPlus
 from xai_lstm import RecurrentRule
-from xaicore.errors import InputError
+from xaicore.errors import CaptureError, InputError
 from xaicore.graph import Kind, kind
 
 IN, HIDDEN, STEPS, CLASSES = 3, 4, 5, 2
@@ -286,10 +286,44 @@ def test_a_sequence_of_length_zero_is_refused() -> None:
     with pytest.raises(InputError, match="Length of all samples has to be greater than 0"):
         relevance(model, (words, torch.tensor([4, 0])))  # the model's own words
     relevance(model, (words, torch.tensor([4, 2])))
-    with pytest.raises(InputError, match="sequence number 1 of the batch has no steps"):
-        relevance(model, (words, torch.tensor([4, 0])))  # its graph is known, the model is not run
+    with pytest.raises(InputError, match="Length of all samples has to be greater than 0"):
+        relevance(model, (words, torch.tensor([4, 0])))  # its graph is known by now
     with pytest.raises(InputError, match="empty|no steps|does not take"):
         relevance(Reader(nn.LSTM(IN, HIDDEN, batch_first=True)), torch.zeros(2, 0, IN, dtype=torch.float64))
+
+
+class Padded(Sentences):
+    """Reduces what was packed, padding included."""
+
+    def __init__(self, total: bool, **packing: bool) -> None:
+        super().__init__(nn.LSTM(IN, HIDDEN, batch_first=True), batch_first=True)
+        self.total, self.packing = total, {"enforce_sorted": False} | packing
+
+    def forward(self, words: Tensor, lengths: Tensor) -> Tensor:
+        packed = pack_padded_sequence(self.embedding(words), lengths, batch_first=True, **self.packing)
+        total = words.shape[1] if self.total else None
+        return self.head(pad_packed_sequence(self.memory(packed)[0], batch_first=True, total_length=total)[0].mean(1))
+
+
+def test_a_model_whose_result_depends_on_padding_is_not_explained_by_another_graph() -> None:
+    words, whole, short = torch.randint(12, (2, 5)), torch.tensor([5, 2]), torch.tensor([3, 2])
+    cuts = Padded(total=False)
+    relevance(cuts, (words, whole))
+    with pytest.raises(CaptureError, match=r"total_length=x\.shape\[1\]"):
+        relevance(cuts, (words, short))  # the model averages over 3 steps, the graph over 5
+    relevance(cuts, (words[:, :3], short))
+    keeps = Padded(total=True)
+    for lengths in (whole, short):
+        explanation = xaicore.explain(keeps.double(), (words, lengths), method="lstm.lrp_all", target=0)
+        torch.testing.assert_close(explanation.prediction, keeps.eval()(words, lengths).detach())
+
+
+@pytest.mark.parametrize(("lengths", "message"), [([2, 5], "sorted in decreasing order"), ([6, 5], "exceeds")])
+def test_lengths_that_the_model_refuses_are_refused_when_its_graph_is_known(lengths: list[int], message: str) -> None:
+    model, words = Padded(total=True, enforce_sorted=True), torch.randint(12, (2, 5))
+    relevance(model, (words, torch.tensor([5, 2])))
+    with pytest.raises(InputError, match=message):
+        relevance(model, (words, torch.tensor(lengths)))
 
 
 class Described(nn.Module):

@@ -100,35 +100,39 @@ def learn(data: Any, most: int, seed: int, classify: Callable[[Tensor], Tensor |
         The classes of samples that come without, or None where nobody can tell.
     """
     random = np.random.default_rng(seed)
-    pool, sums, squares, seen = _Pool(most), None, None, 0
+    pool, seen = _Pool(most), 0
+    # Sums are those of differences from the mean of the first batch: a small spread around a large mean is not lost.
+    origin: Tensor | None = None
+    sums = squares = torch.zeros((), dtype=torch.float64)
     totals: dict[int, Tensor] = {}
     counts: dict[int, int] = {}
     for samples, given in _batches(data):
         labels = classify(samples) if given is None else given
         wide = samples.double()
-        if sums is None or squares is None:
-            sums, squares = torch.zeros_like(wide[0]), torch.zeros_like(wide[0])
-        if wide.shape[1:] != sums.shape:
+        if origin is None:
+            origin = wide.mean(0)
+        if wide.shape[1:] != origin.shape:
             raise InputError(
-                f"the data has samples of shape {tuple(wide.shape[1:])}, those before have {tuple(sums.shape)}: all "
+                f"the data has samples of shape {tuple(wide.shape[1:])}, those before have {tuple(origin.shape)}: all "
                 "must have the same"
             )
-        sums += wide.sum(0)
-        squares += wide.square().sum(0)
+        from_origin = wide - origin
+        sums = sums + from_origin.sum(0)
+        squares = squares + from_origin.square().sum(0)
         seen += len(wide)
         for number in [] if labels is None else labels.unique().tolist():
             own = wide[labels == number]
-            totals[number] = totals.get(number, torch.zeros_like(sums)) + own.sum(0)
+            totals[number] = totals.get(number, torch.zeros_like(origin)) + own.sum(0)
             counts[number] = counts.get(number, 0) + len(own)
         pool.add(samples, labels, random.random(len(samples)))
-    if sums is None or squares is None:
+    if origin is None:
         raise InputError("fit needs data: the iterable holds no batch")
-    mean = sums / seen
-    variance = (squares / seen - mean.square()).clamp_min(0)
+    drift = sums / seen
+    variance = (squares / seen - drift.square()).clamp_min(0)
     kept = pool.labels
     return Learnt(
         seen,
-        mean,
+        origin + drift,
         float(variance.mean().sqrt()),
         {number: total / counts[number] for number, total in sorted(totals.items())},
         pool.samples,

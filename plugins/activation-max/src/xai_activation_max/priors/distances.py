@@ -67,14 +67,31 @@ class _Distance:
     def __init__(self, strength: float, centre: Any) -> None:
         check_number("strength", strength)
         self.strength = strength
-        self._centre = torch.as_tensor(centre)
+        try:
+            self._centre = torch.as_tensor(centre)
+        except (TypeError, ValueError, RuntimeError):
+            raise ParameterError(
+                f"{self._name}={centre!r} of {type(self).__name__} must be a tensor or array of finite numbers"
+            ) from None
         if not self._centre.is_floating_point():
             self._centre = self._centre.to(torch.get_default_dtype())
         if not bool(torch.isfinite(self._centre).all()):
             raise ParameterError(f"{self._name} of {type(self).__name__} holds NaN or infinity; give finite values")
 
     def log_prior(self, x: Tensor) -> Tensor:
-        return -self.strength * (x - self._centre.to(x.device, x.dtype)).flatten(1).square().sum(1)
+        return -self.strength * (x - self._centres(x)).flatten(1).square().sum(1)
+
+    def _centres(self, x: Tensor) -> Tensor:
+        """The centre of each input; several restarts of a prototype, which come one after the other, share its own."""
+        centre = self._centre.to(x.device, x.dtype)
+        if centre.ndim < x.ndim or len(centre) == 1:
+            return centre
+        if len(x) % len(centre):
+            raise ParameterError(
+                f"{self._name} of {type(self).__name__} holds {len(centre)} tensors, which cannot be shared out among "
+                f"{len(x)} attempts: give one of the shape of a sample, or one for each prototype"
+            )
+        return centre.repeat_interleave(len(x) // len(centre), dim=0)
 
     def check(self, shape: tuple[int, ...]) -> None:
         own = tuple(self._centre.shape)
@@ -97,7 +114,7 @@ class ToMean(_Distance):
     strength : float
         In nats per squared unit of the input.
     mean : Tensor or array
-        Of the shape of a sample, or one for each prototype, (N, ...).
+        Of the shape of a sample, or one for each sample or prototype of a search, (N, ...).
     """
 
     _name = "mean"
@@ -119,7 +136,7 @@ class Locality(_Distance):
     strength : float
         In nats per squared unit of the input.
     reference : Tensor or array
-        Of the shape of a sample, or one for each prototype, (N, ...).
+        Of the shape of a sample, or one for each sample or prototype of a search, (N, ...).
     """
 
     _name = "reference"
