@@ -3,6 +3,7 @@
     XaicoreError
      ├─ CaptureError                          the model cannot be captured as a graph
      ├─ InputError (ValueError)               inputs the model or method cannot take: shape, dtype, device, NaN, empty
+     │   └─ ArgumentsError                    more, fewer or other inputs than the model's forward takes
      ├─ TargetError (ValueError)              the target does not exist or is ambiguous
      ├─ ParameterError (ValueError)           a method's parameter is unknown or out of range
      ├─ LayerError (LookupError)              no such layer, or a name that fits several
@@ -25,6 +26,7 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "ArgumentsError",
     "CaptureError",
     "FileError",
     "InputError",
@@ -56,6 +58,22 @@ class CaptureError(XaicoreError):
 
 class InputError(XaicoreError, ValueError):
     """Inputs that the model or the method cannot take: shape, dtype, device, NaN, or nothing at all."""
+
+
+class ArgumentsError(InputError):
+    """More, fewer or other inputs than the model's forward takes.
+
+    Parameters
+    ----------
+    problem : str
+        What is wrong.
+    advice : str
+        How inputs are given in Python; the command line says it in its own way.
+    """
+
+    def __init__(self, problem: str, advice: str = "") -> None:
+        super().__init__(f"{problem} {advice}".rstrip())
+        self.problem = problem
 
 
 class TargetError(XaicoreError, ValueError):

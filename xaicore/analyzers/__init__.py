@@ -13,6 +13,7 @@ from xaicore.analyzers.propagation import PropagationAnalyzer
 from xaicore.analyzers.sliding_window import SlidingWindow
 from xaicore.analyzers.targets import Contrast, Target, resolve_target
 from xaicore.analyzers.translation import TranslationAverage
+from xaicore.analyzers.varying import varied_inputs
 
 __all__ = [
     "Advice",
@@ -34,4 +35,5 @@ __all__ = [
     "create_analyzer",
     "explain",
     "resolve_target",
+    "varied_inputs",
 ]

@@ -60,7 +60,7 @@ def compare(
     model: Any,
     inputs: Any,
     *,
-    methods: Sequence[str | Analyzer] | Mapping[str, Mapping[str, Any]],
+    methods: Sequence[str | Analyzer] | Mapping[str, Mapping[str, Any] | None],
     target: Any = None,
     **options: Any,
 ) -> dict[str, Explanation]:
@@ -73,7 +73,8 @@ def compare(
     model, inputs, target, **options
         See `PropagationAnalyzer.analyze`.
     methods : sequence of names or analyzers, or mapping of names to parameters
-        ``["lrp.epsilon", "gradients.saliency"]``, or ``{"lrp.epsilon": {"epsilon": 0.25}}``.
+        ``["lrp.epsilon", "gradients.saliency"]``, or ``{"lrp.epsilon": {"epsilon": 0.25}}``, with None or an empty
+        dict where there are none.
 
     Returns
     -------
@@ -95,11 +96,13 @@ def compare(
     return _by_name([(analyzer.method, found[id(analyzer)]) for analyzer in analyzers])
 
 
-def _analyzers(model: Any, methods: Sequence[str | Analyzer] | Mapping[str, Mapping[str, Any]]) -> list[Analyzer]:
+def _analyzers(
+    model: Any, methods: Sequence[str | Analyzer] | Mapping[str, Mapping[str, Any] | None]
+) -> list[Analyzer]:
     if isinstance(methods, str):
         methods = [methods]
     if isinstance(methods, Mapping):
-        analyzers = [create_analyzer(name, model, **params) for name, params in methods.items()]
+        analyzers = [create_analyzer(name, model, **_parameters(name, each)) for name, each in methods.items()]
     else:
         analyzers = [create_analyzer(m, model) if isinstance(m, str) else m for m in methods]
     if not analyzers:
@@ -114,6 +117,16 @@ def _analyzers(model: Any, methods: Sequence[str | Analyzer] | Mapping[str, Mapp
                 "it out, and call its `analyze`"
             )
     return analyzers
+
+
+def _parameters(method: str, given: Any) -> Mapping[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise ParameterError(
+            f"methods: the parameters of {method!r} are {given!r}: give a dict such as {{'epsilon': 0.25}}, or None"
+        )
+    return given
 
 
 def _by_name(pairs: list[tuple[str, Explanation]]) -> dict[str, Explanation]:

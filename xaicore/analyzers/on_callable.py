@@ -13,6 +13,7 @@ from xaicore.analyzers.evaluation import Evaluation, Varied
 from xaicore.analyzers.meter import Meter
 from xaicore.analyzers.originals import own_tensors
 from xaicore.analyzers.targets import resolve_target
+from xaicore.analyzers.varying import varied_inputs
 from xaicore.engine import Block, Engine, Footprint, Inputs, prepare_arrays
 from xaicore.engine.memory import ran_out
 from xaicore.errors import InputError
@@ -36,8 +37,9 @@ class CallableEvaluation(Evaluation):
         passed: arrays for arrays and lists, tensors for tensors, a data frame for a data frame. It returns an array or
         tensor (B, ...), such as ``predict_proba`` of scikit-learn, or several in a tuple or dict.
     inputs, target, output
-        As in `PropagationAnalyzer.analyze`. Integer inputs are varied as well. What is explained is the output as the
-        model returns it: of a model that ends in softmax, a probability.
+        As in `PropagationAnalyzer.analyze`. Integer inputs are varied as well, but for those with one number a sample
+        beside others that have parts (lengths). What is explained is the output as the model returns it: of a model
+        that ends in softmax, a probability.
     engine : Engine
     """
 
@@ -58,7 +60,7 @@ class CallableEvaluation(Evaluation):
         tensors = self._arguments.tensors()
         self.batch = self._arguments.batch
         self.device = next(iter(tensors.values())).device
-        self.varied = {name: tensor for name, tensor in tensors.items() if self._is_per_sample(tensor)}
+        self.varied = varied_inputs(self._arguments)
         self._fixed_batch = False
         if is_module:
             self._snapshot = Snapshot(model)
@@ -70,7 +72,8 @@ class CallableEvaluation(Evaluation):
         self._check_rows(self.prediction, self.batch)
         self.target = chosen.located(self.prediction)
         self.values = self.target.score(self.prediction).detach()
-        self.notes = []
+        left = [name for name, x in tensors.items() if self._is_per_sample(x) and name not in self.varied]
+        self.notes = [f"not explained: {', '.join(left)} (integers with one number a sample)"] if left else []
 
     def outputs(self, varied: Varied, block: Block) -> Tensor:
         names = iter(self._arguments.tensors())

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, SupportsIndex
@@ -23,6 +24,9 @@ from xaicore.analyzers.quantities import (
 from xaicore.errors import TargetError
 
 __all__ = ["Contrast", "Target", "resolve_target"]
+
+_CONTRAST = re.compile(r"\s*(-?\d+)\s+vs\s+(-?\d+)\s*")
+"""A contrast as the command line writes it."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,10 @@ def _integer(value: Any, what: str) -> int:
     plain = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(plain, SupportsIndex) and not isinstance(plain, bool):
         return operator.index(plain)
+    contrast = _CONTRAST.fullmatch(plain) if isinstance(plain, str) else None
     advice = " The model knows its classes by number, not by name." if isinstance(plain, str) else ""
+    if contrast:
+        advice = f" For the difference of two classes give xaicore.Contrast({contrast[1]}, {contrast[2]})."
     raise TargetError(
         f"{what} must be an integer, not {_shown(value)}.{advice} A target is None (the predicted class), an integer, "
         "a list of one integer a sample, a tuple of integers, a Contrast, or a function of the output."

@@ -13,6 +13,7 @@ from xaicore.cli.inputs import load_inputs
 from xaicore.cli.models import MODEL_HELP, LoadedModel, load_model
 from xaicore.cli.options import model_options, parameters_of, shape
 from xaicore.cli.table import echo_json, table
+from xaicore.errors import ArgumentsError, InputError
 
 if TYPE_CHECKING:
     from xaicore.analyzers import Advice
@@ -24,6 +25,7 @@ _COLUMNS = {
     "mapping": "MAPPING",
     "provider": "PROVIDER",
 }
+_ONE_EACH = "Repeat --shape, once for each input in the order of the forward, or give --input FILE.pt with a tuple or dict of them."
 _SHOWN = 6  # layers that a piece of advice names; JSON has all
 
 
@@ -63,7 +65,10 @@ def command(
     analyzer = create_analyzer(method, loaded.model, **parameters_of(parameters))
     if not isinstance(analyzer, PropagationAnalyzer):
         raise click.UsageError(f"{method} does not look inside the model, so that there is nothing to check.")
-    report = analyzer.match(inputs, strict=False)
+    try:
+        report = analyzer.match(inputs, strict=False)
+    except ArgumentsError as error:
+        raise InputError(f"{error.problem} {_ONE_EACH}") from error
     rows = report.rows()
     unmatched = {match.layer.name for match in report.missing}
     missing = [row for row in rows if row["layer"] in unmatched]

@@ -12,13 +12,17 @@ from torch import nn
 
 from xaicore.cli.images import ImageOptions
 from xaicore.cli.inputs import load_inputs
-from xaicore.errors import NotFittedError, ParameterError
+from xaicore.errors import ArgumentsError, InputError, NotFittedError, ParameterError
 from xaicore.plugins import find_method, resolve
 
 if TYPE_CHECKING:
     from xaicore.analyzers import Analyzer
 
 _HINT = "On the command line, data are given by --data FILE."
+_ONLY_INPUTS = (
+    "--data must hold what INPUT holds, and no labels: save the inputs alone, a tensor, or of a model of several inputs "
+    "a tuple in the order of the forward."
+)
 
 
 def data_option(command: Callable[..., None]) -> Callable[..., None]:
@@ -71,7 +75,12 @@ def analyzer_with_data(
             )
         parameters = {**parameters, place: Data(values)}
     analyzer = create_analyzer(method, model, **parameters)
-    return analyzer.fit(values) if learns else analyzer
+    if not learns:
+        return analyzer
+    try:
+        return analyzer.fit(values)
+    except ArgumentsError as error:
+        raise InputError(f"{error.problem} {_ONLY_INPUTS}") from error
 
 
 def _place(cls: type[Analyzer], parameters: dict[str, Any], learns: bool) -> str | None:

@@ -15,7 +15,9 @@ from xaicore.cli.stream import Piece, Stream
 from xaicore.engine import progress_bar
 from xaicore.engine.interrupts import Interrupts
 from xaicore.errors import (
+    ArgumentsError,
     CaptureError,
+    InputError,
     LayerError,
     MatchError,
     NotFittedError,
@@ -38,6 +40,11 @@ _OF_THE_REQUEST = (
     PluginError,
     TargetError,
     click.ClickException,
+)
+
+_SEVERAL = (
+    "INPUT must hold what the forward takes, and nothing else, such as labels: of several inputs one .pt file with a "
+    "tuple in the order of the forward, or a dict by name."
 )
 
 
@@ -127,7 +134,10 @@ class Run:
         target = self.target
         if isinstance(target, list):
             target = [target[number] for number in piece.numbers]
-        explanation: Explanation = self.analyzer.analyze(piece.inputs, target, **self.options)
+        try:
+            explanation: Explanation = self.analyzer.analyze(piece.inputs, target, **self.options)
+        except ArgumentsError as error:
+            raise InputError(f"{error.problem} {_SEVERAL}") from error
         return explanation
 
     def _skip_all(self, piece: Piece, error: Exception) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,24 @@ _SMALL = 64  # pixels a side
 _PERCENTILE = 99.0
 
 
-def made(folder: Path, inputs: Iterable[Path]) -> Path:
-    """Make the folder that is written to; refuse one that holds inputs, which figures could replace."""
+@contextmanager
+def output_folder(folder: Path, inputs: Iterable[Path]) -> Iterator[None]:
+    """Make the folder that is written to, and take it away again where nothing was written.
+
+    It is made before any work, so that one that cannot be made is refused in time; and so is one that holds inputs,
+    which figures could replace.
+    """
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    _make(folder, inputs)
+    try:
+        yield
+    finally:
+        for each in missing:
+            if not any(each.iterdir()):
+                each.rmdir()
+
+
+def _make(folder: Path, inputs: Iterable[Path]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -31,7 +48,6 @@ def made(folder: Path, inputs: Iterable[Path]) -> Path:
         raise click.UsageError(
             f"{str(folder)!r} is where the inputs are, and figures are called like images: choose another --out."
         )
-    return folder
 
 
 def write(

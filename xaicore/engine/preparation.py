@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from os import PathLike, fspath
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from xaicore.engine.inputs import Inputs
 from xaicore.engine.placement import device_and_dtype
-from xaicore.errors import InputError
+from xaicore.errors import ArgumentsError, InputError
 
 
 def prepare(inputs: Any, model: nn.Module, *, tracked: bool = False) -> Inputs:
@@ -82,6 +83,12 @@ def _names_by_position(args: tuple[Any, ...]) -> tuple[str, ...]:
 def _checked(prepared: Inputs) -> Inputs:
     tensors = prepared.tensors()
     if not tensors:
+        texts = [leaf for _, leaf in prepared.leaves() if isinstance(leaf, str)]
+        if texts:
+            raise InputError(
+                f"{texts[0]!r} is a text, no tensor or array. Inputs and data are tensors, arrays or batches of them; "
+                "if it is the name of a file, load that first, as by numpy.load or torch.load."
+            )
         raise InputError("There is nothing to explain: the inputs hold no tensor or array.")
     name, first = next(iter(tensors.items()))
     if first.dim() == 0:
@@ -103,8 +110,8 @@ def _argument_names(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, A
             advice += "; where the model takes one dict as its argument, put it in a tuple: (inputs,)"
         elif len(args) > 1:
             advice += "; of a DataLoader with labels, say which entry is the input: xaicore.batches(loader, inputs=0)"
-        raise InputError(
-            f"{type(model).__name__}.forward{signature} cannot be called with these inputs: {error}. {advice}."
+        raise ArgumentsError(
+            f"{type(model).__name__}.forward{signature} cannot be called with these inputs: {error}.", f"{advice}."
         ) from None
     names: list[str] = []
     for name, value in bound.arguments.items():
@@ -127,6 +134,8 @@ def _prepared(name: str, value: Any, device: torch.device | None, dtype: torch.d
         )
     if isinstance(value, tuple):
         return tuple(_prepared(f"{name}.{i}", each, device, dtype, tracked) for i, each in enumerate(value))
+    if isinstance(value, PathLike):
+        value = fspath(value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
     tensor = value if isinstance(value, Tensor) else _from_array(name, value)

@@ -19,7 +19,7 @@ def parts_of(layer: Layer) -> list[Layer]:
     """The layers that this one consists of, itself the last of them and changed; most consist of themselves.
 
     A gated linear unit is ``a * sigmoid(b)`` for the two halves of its input; ``addcmul`` and ``addcdiv`` are a sum
-    with a product or quotient.
+    with a product or quotient; ``lerp`` by a weight that depends on the input mixes two tensors, as a GRU does.
     """
     match layer.op_name:
         case "glu" if not layer.constant:
@@ -28,7 +28,24 @@ def parts_of(layer: Layer) -> list[Layer]:
             return [_product(aten.mul.Tensor, layer), layer]
         case "addcdiv" if not layer.constant:
             return [_product(aten.div.Tensor, layer), layer]
+        case "lerp" if isinstance(layer.arguments["weight"], Ref) and not layer.arguments["weight"].layer.constant:
+            return [*_mixed(layer), layer]
     return [layer]
+
+
+def _mixed(layer: Layer) -> list[Layer]:
+    start, end, weight = (layer.arguments[name] for name in ("self", "end", "weight"))
+    dtype = layer.outputs[0].dtype
+    rest = _part(layer, "rest", aten.rsub.Scalar, (weight.info,), self=weight, other=1)
+    kept, added = (
+        _part(
+            layer, name, aten.mul.Tensor,
+            (TensorInfo(_broadcast(share.info.shape, value.info.shape), dtype),), self=share, other=value,
+        )
+        for name, share, value in (("kept", rest.ref, start), ("added", weight, end))
+    )  # fmt: skip
+    _become(layer, aten.add.Tensor, self=kept.ref, other=added.ref)
+    return [rest, kept, added]
 
 
 def _glu(layer: Layer) -> list[Layer]:

@@ -9,6 +9,7 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from xaicore.errors import InputError
+from xaicore.graph.bad_ids import too_large_ids
 from xaicore.graph.capture import evaluation_mode, where_raised
 from xaicore.graph.untouched import untouched
 
@@ -26,7 +27,7 @@ def run_model(model: nn.Module, inputs: tuple[Any, ...], kwargs: dict[str, Any])
         try:
             return model(*args, **keywords)
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}{where_raised(error)}"
+            reason = f"{type(error).__name__}: {error}{where_raised(error)}{too_large_ids(model, error)}"
             raise InputError(
                 f"{type(model).__name__} itself does not take these inputs: {reason}\n{_given(model, inputs, kwargs)}"
             ) from error
@@ -42,6 +43,7 @@ def _given(model: nn.Module, inputs: tuple[Any, ...], kwargs: dict[str, Any]) ->
     tensors = [leaf for leaf in pytree.tree_leaves((inputs, kwargs)) if isinstance(leaf, torch.Tensor)]
     shown = ", ".join(f"{tuple(tensor.shape)} of {tensor.dtype}" for tensor in tensors)
     own = next((each.dtype for each in model.parameters() if each.is_floating_point()), None)
-    integers = own is not None and not any(tensor.is_floating_point() for tensor in tensors)
+    looks_up = any(isinstance(module, nn.Embedding | nn.EmbeddingBag) for module in model.modules())
+    integers = own is not None and not looks_up and not any(tensor.is_floating_point() for tensor in tensors)
     hint = f" The model computes in {own}: if it takes numbers, not indices, give x.float()." if integers else ""
     return f"It was given {shown}; the first dimension is the batch.{hint}"

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from xaicore.errors import InputError, ParameterError
+from xaicore.errors import InputError
 from xaicore.explanation import Explanation
-from xaicore.visualization.canvas import SMALL, as_chart, colour_bar, note
+from xaicore.visualization.canvas import SMALL
 from xaicore.visualization.grids import grid
-from xaicore.visualization.images import Channels, draw_map, heatmap
+from xaicore.visualization.images import Channels
+from xaicore.visualization.panels import Panel, panels_of
 from xaicore.visualization.provenance import provenance
-from xaicore.visualization.scales import as_map, colours, non_finite_note, symmetric_limit
-from xaicore.visualization.sequences import bars, series, tokens
-from xaicore.visualization.sheets import target_name
 from xaicore.visualization.texts import wrapped
-
-KINDS = ("image", "bars", "series", "tokens")
-_MOST_BARS = 40
 
 
 def plot_explanation(
     explanation: Explanation,
     *,
-    kind: str | None = None,
+    kind: str | Mapping[str, str] | None = None,
     inputs: Any = None,
     names: Any = None,
     labels: Sequence[str] | None = None,
@@ -51,13 +44,14 @@ def plot_explanation(
     ----------
     explanation : Explanation
         Of B samples; one row each.
-    kind : {"image", "bars", "series", "tokens"}, optional
+    kind : {"image", "bars", "series", "tokens"}, or dict of them by input, optional
         By default (B, C, H, W) is an image, (B, C, T) a series of C channels, (B, N) a table up to 40 columns and
         a series beyond; anything else is drawn as the bars of its largest values.
     inputs : tensor, dict of tensors, or None
         What was explained; None takes the inputs kept in the explanation.
-    names : sequence of str, or one sequence a sample, optional
-        Names of features for bars; the tokens of each sample for tokens.
+    names : sequence of str, or one sequence a sample, or dict of these by input, optional
+        Names of features for bars; the tokens of each sample for tokens, without those of padding if you like (see
+        `xaicore.visualization.tokens`).
     labels, true, mean, std, scale, percentile, overlaid, cmap
         As in `xaicore.visualization.grid`, for images; `labels` and `cmap` for all kinds.
     limit : int or None
@@ -72,8 +66,6 @@ def plot_explanation(
     Figure
         Not known to pyplot; save it with ``figure.savefig(path)``.
     """
-    if kind is not None and kind not in KINDS:
-        raise ParameterError(f"kind={kind!r}: one of {KINDS}.")
     if not len(explanation):
         raise InputError("There is nothing to draw: the explanation has no samples.")
     everything = len(explanation)
@@ -82,112 +74,67 @@ def plot_explanation(
         true = None if true is None else true[:limit]
         inputs = _first(inputs, limit)
     inputs = explanation.inputs if inputs is None else inputs
-    panels = {name: _Panel(name, values, inputs, kind) for name, values in _named(explanation.relevance).items()}
-    texts = {"names": names, "labels": labels, "cmap": cmap}
+    panels = panels_of(explanation.relevance, inputs, kind, names)
     if ax is not None:
         if len(explanation) != 1 or len(panels) != 1:
             raise InputError("ax= takes one sample of one input: choose with explanation[i], or leave ax out.")
-        next(iter(panels.values())).draw(ax, explanation, 0, texts, percentile)
+        panels[0].head(ax, explanation, 0, labels)
+        panels[0].draw(ax, 0, cmap, percentile)
         figure: Figure = ax.figure  # type: ignore[assignment]
         return figure
     foot = _foot(explanation, everything) if footer else None
-    (panel, *more) = panels.values()
+    (panel, *more) = panels
     if not more and panel.kind == "image":
         options: dict[str, Any] = {"labels": labels, "true": true, "mean": mean, "std": std, "scale": scale}
         options |= {"percentile": percentile, "overlaid": overlaid, "cmap": cmap, "footer": foot}
         return grid(panel.inputs, {explanation.method: explanation}, **options)
-    return _panels(list(panels.values()), explanation, texts, percentile, foot)
+    return _side_by_side(panels, explanation, labels, cmap, percentile, foot)
 
 
-class _Panel:
-    """One input's relevance: what kind of picture it gets, and that picture for a sample."""
-
-    def __init__(self, name: str, relevance: Tensor, inputs: Any, kind: str | None) -> None:
-        self.name, self.relevance = name, relevance
-        self.inputs = inputs.get(name) if isinstance(inputs, dict) else inputs if not name else None
-        self.kind = kind or _natural_kind(relevance)
-        self.height = {"image": 1.8, "bars": 2.4, "series": 1.3, "tokens": 0.8}[self.kind]
-
-    def draw(
-        self, ax: Axes, explanation: Explanation, sample: int, texts: dict[str, Any], percentile: float | None
-    ) -> None:
-        heading = f"{self.name}: " if self.name else ""
-        heading += f"explained: {target_name(explanation, sample, texts['labels'])}"
-        values = self.relevance[sample].detach()
-        cmap, names = texts["cmap"], texts["names"]
-        if names is not None and len(names) and not isinstance(names[0], str):
-            names = names[sample]
-        if self.kind == "image":
-            heatmap(values, ax, title=heading, cmap=cmap, percentile=percentile, colorbar=True)
-        elif self.kind == "tokens":
-            words = names if names is not None else [str(place) for place in range(values.numel())]
-            tokens(values.reshape(-1), words, ax, title=heading, cmap=cmap)
-        elif self.kind == "series" and values.ndim == 2 and len(values) > 1:
-            _channels(ax, values, heading, cmap)
-        elif self.kind == "series":
-            series(values.reshape(-1), self._curve(sample, values), ax, title=heading, cmap=cmap)
-        else:
-            names = _index_names(values) if names is None else names
-            bars(values.reshape(-1), names, ax, title=heading, cmap=cmap)
-
-    def _curve(self, sample: int, values: Tensor) -> Tensor | None:
-        if self.inputs is None or torch.as_tensor(self.inputs[sample]).numel() != values.numel():
-            return None
-        return torch.as_tensor(self.inputs[sample]).reshape(-1)
-
-
-def _panels(
-    panels: list[_Panel], explanation: Explanation, texts: dict[str, Any], percentile: float | None, foot: str | None
+def _side_by_side(
+    panels: list[Panel],
+    explanation: Explanation,
+    labels: Sequence[str] | None,
+    cmap: str | Colormap | None,
+    percentile: float | None,
+    foot: str | None,
 ) -> Figure:
-    rows = len(explanation)
-    size = (max(3.4 * len(panels), 4.0), 0.3 + rows * (0.35 + max(panel.height for panel in panels)))
-    figure = Figure(figsize=size, layout="constrained", dpi=150)
-    for row, line in enumerate(figure.subplots(rows, len(panels), squeeze=False)):
-        for panel, ax in zip(panels, line, strict=True):
-            panel.draw(ax, explanation, row, texts, percentile)
+    """One row a sample. How much room texts need is known when the others and all titles have taken theirs."""
+    rows, width = len(explanation), max(3.4 * len(panels), 4.0)
+    figure = Figure(figsize=(width, 1.0), layout="constrained", dpi=150)
+    axes = figure.subplots(rows, len(panels), squeeze=False)
     if foot:
-        foot = wrapped(foot, 0.98 * size[0])
+        foot = wrapped(foot, 0.98 * width)
         figure.supxlabel(foot, fontsize=SMALL, color="#616161", parse_math=False, x=0.01, ha="left")
+    _share_height(figure, axes, panels, width / len(panels))
+    texts = []
+    for row, line in enumerate(axes):
+        for panel, ax in zip(panels, line, strict=True):
+            panel.head(ax, explanation, row, labels)
+            if panel.kind == "tokens":
+                ax.set_axis_off()
+                texts.append((panel, ax, row))
+            else:
+                panel.draw(ax, row, cmap, percentile)
+    if texts:
+        figure.draw_without_rendering()
+        _share_height(figure, axes, panels, texts[0][1].get_position().width * width)
+        figure.draw_without_rendering()
+        for panel, ax, row in texts:
+            panel.draw(ax, row, cmap, percentile)
     return figure
 
 
-def _channels(ax: Axes, values: Tensor, heading: str, cmap: str | Colormap | None) -> None:
-    """Several channels along time: one row of colour each."""
-    array = as_map(values)
-    limit = symmetric_limit(array)
-    draw_map(ax, array, limit, colours(cmap))
-    ax.set_aspect("auto")
-    ax.set_title(heading, fontsize=SMALL, pad=3, parse_math=False)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    as_chart(ax)
-    ax.set_ylabel("channel", fontsize=SMALL)
-    note(ax, "step")
-    note(ax, non_finite_note(array))
-    colour_bar(ax.figure, colours(cmap), limit, "relevance", ax=ax)
-
-
-def _natural_kind(relevance: Tensor) -> str:
-    if relevance.ndim == 4:
-        return "image"
-    if relevance.ndim == 3 or (relevance.ndim == 2 and relevance.shape[1] > _MOST_BARS):
-        return "series"
-    return "bars"
-
-
-def _index_names(values: Tensor) -> list[str]:
-    """Positions in the tensor as names: "3", or "0, 2, 5" in several dimensions."""
-    if values.ndim <= 1:
-        return [str(place) for place in range(values.numel())]
-    return [", ".join(map(str, index)) for index in torch.cartesian_prod(*map(torch.arange, values.shape)).tolist()]
+def _share_height(figure: Figure, axes: Any, panels: list[Panel], width: float) -> None:
+    """Give each row the height of its tallest panel, of this width."""
+    heights = [max(panel.height(row, width) for panel in panels) for row in range(len(axes))]
+    axes[0, 0].get_gridspec().set_height_ratios(heights)
+    figure.set_figheight(0.3 + sum(heights) + 0.35 * len(heights))
 
 
 def _foot(explanation: Explanation, everything: int) -> str:
     shown = f"the first {len(explanation)} of {everything} samples · " if len(explanation) < everything else ""
     return shown + provenance(explanation, longest=110)
-
-
-def _named(relevance: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
-    return {"": relevance} if isinstance(relevance, Tensor) else relevance
 
 
 def _first(inputs: Any, limit: int) -> Any:

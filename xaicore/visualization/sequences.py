@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap
+from matplotlib.figure import Figure
 
 from xaicore.errors import InputError, ParameterError
 from xaicore.visualization.canvas import FRAME, SMALL, as_chart, note, own_axes, title
@@ -23,6 +24,8 @@ from xaicore.visualization.scales import (
 )
 
 _titled = title
+_LINE = 1.9 * SMALL
+"""From one line of a text to the next, in points."""
 
 
 def _line(values: Any, what: str) -> Array:
@@ -159,11 +162,10 @@ def tokens(
     relevance : tensor or array, (T,)
         One sample's relevance of each token. NaN and infinity are hatched grey.
     words : sequence of str
-        The T tokens; shown as they are, never read as mathematics.
+        The T tokens; shown as they are, never read as mathematics. There may be fewer where the rest is padding, which
+        is left out: the last values, or else the first, that are all exactly zero.
     """
-    line = _line(relevance, "relevance")
-    if len(words) != len(line):
-        raise InputError(f"{len(words)} tokens for relevance of {len(line)}: give one word a value.")
+    words, line = _without_padding(list(words), _line(relevance, "relevance"))
     limit = symmetric_limit(line, scale)
     own = ax is None
     ax = own_axes(ax, (5.0, 1.0))
@@ -171,29 +173,56 @@ def tokens(
     if own:
         figure.set_layout_engine("none")
         ax.set_position((0.02, 0.05, 0.96, 0.75))
+    lines, step = _write(ax, words, line, limit, colours(cmap)), _LINE * figure.dpi / 72
+    if own:  # as tall as the text turned out to be
+        figure.set_figheight((lines + (2.2 if title else 1)) * step / figure.dpi)
+        ax.set_position((0.02, 0.02, 0.96, (lines + 0.7) * step / figure.dpi / figure.get_figheight()))
+        ax.set_ylim((lines + 0.7) * step, 0)
+    _titled(ax, title)
+    return ax
+
+
+def height_of_words(words: Sequence[str], width: float) -> float:
+    """How tall axes of this width must be for `tokens`; in inches."""
+    ax = Figure(figsize=(width, 1.0), dpi=150).add_axes((0, 0, 1, 1))
+    return (_write(ax, words, np.zeros(len(words)), 1.0, colours(None)) + 0.7) * _LINE / 72
+
+
+def _without_padding(words: list[str], line: Array) -> tuple[list[str], Array]:
+    missing = len(line) - len(words)
+    if missing > 0 and words:
+        if not line[len(words) :].any():
+            return words, line[: len(words)]
+        if not line[:missing].any():
+            return words, line[missing:]
+    if missing:
+        raise InputError(
+            f"{len(words)} tokens for relevance of {len(line)}: give one word a value; those of padding may be left "
+            "out where its relevance is zero."
+        )
+    return words, line
+
+
+def _write(ax: Axes, words: Sequence[str], line: Array, limit: float, paint: Colormap) -> int:
+    """Write the words from the top left of the axes, whose unit is the pixel then; return how many lines they take."""
+    figure: Any = ax.figure
     renderer = FigureCanvasAgg(figure.get_figure(root=True)).get_renderer()  # type: ignore[no-untyped-call]
     box = ax.get_window_extent(renderer)
     ax.set(xlim=(0, box.width), ylim=(box.height, 0))
     ax.set_axis_off()
     pixel = figure.dpi / 72
-    gap, step = 3 * pixel, 1.9 * SMALL * pixel
-    left, baseline = gap, step
-    paint = colours(cmap)
+    gap, step = 3 * pixel, _LINE * pixel
+    left, number = gap, 1
     for word, value in zip(words, line, strict=True):
         strong = np.isfinite(value) and abs(value) > 0.6 * limit
         face = paint(symmetric_norm(limit)(np.ma.masked_invalid([value]))[0]) if np.isfinite(value) else NO_NUMBER
-        text = ax.text(left, baseline, word, fontsize=SMALL, color="white" if strong else "black", parse_math=False)
+        colour = "white" if strong else "black"
+        text = ax.text(left, number * step, word, fontsize=SMALL, color=colour, parse_math=False)
         hatch = None if np.isfinite(value) else "//////"
         text.set_bbox({"facecolor": face, "pad": 1.5, "hatch": hatch, **FRAME})
         width = text.get_window_extent(renderer).width
         if left + width > box.width - gap and left > gap:
-            left, baseline = gap, baseline + step
-            text.set_position((left, baseline))
+            left, number = gap, number + 1
+            text.set_position((left, number * step))
         left += width + 2 * gap
-    if own:  # as tall as the text turned out to be
-        lines = round(baseline / step)
-        figure.set_figheight((lines + (2.2 if title else 1)) * step / figure.dpi)
-        ax.set_position((0.02, 0.02, 0.96, (lines + 0.7) * step / figure.dpi / figure.get_figheight()))
-        ax.set_ylim(baseline + 0.7 * step, 0)
-    _titled(ax, title)
-    return ax
+    return number

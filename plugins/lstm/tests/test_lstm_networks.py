@@ -455,3 +455,26 @@ def test_a_packed_sequence_as_an_input_is_refused_with_what_to_give_instead() ->
     packed = pack_padded_sequence(torch.randn(3, 2, IN), torch.tensor([3, 1]))
     with pytest.raises(InputError, match=r"PackedSequence.*padded.*lengths"):
         xaicore.explain(OfPacked(nn.LSTM(IN, HIDDEN)), packed, method="lstm.lrp_all")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_mixture_by_lerp_gets_what_the_mixture_written_out_gets(method: str) -> None:
+    class Mixing(nn.Module):
+        def __init__(self, mix: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.update, self.candidate = nn.Linear(IN + HIDDEN, HIDDEN), nn.Linear(IN + HIDDEN, HIDDEN)
+            self.mix = mix
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = x.new_zeros(x.shape[0], HIDDEN)
+            for step in x.unbind(1):
+                given = torch.cat([step, h], 1)
+                h = self.mix(h, torch.tanh(self.candidate(given)), torch.sigmoid(self.update(given)))
+            return h
+
+    x = inputs()
+    found, expected = (
+        relevance(Mixing(mix), x, method) for mix in (torch.lerp, lambda h, n, u: (1 - u) * h + u * n)
+    )
+    same(found, expected)
