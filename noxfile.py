@@ -51,7 +51,7 @@ def wheels(session: nox.Session, plugin: str) -> None:
         for project in (ROOT, *(ROOT / "plugins" / name for name in (*below, plugin))):
             pip_wheel = ("pip", "wheel", "--no-deps", "--wheel-dir", str(place / "wheels"), str(project))
             session.run(*pip_wheel, env={"PIP_CONSTRAINT": str(CONSTRAINTS)})
-        core, own = built(place, "xaicore"), built(place, f"xai_{plugin}")
+        core, own = built(place, "xaicore"), built(place, f"xai_{plugin.replace('-', '_')}")
         wheels_below = (str(built(place, f"xai_{name}")) for name in below)
         install(session, str(core), *wheels_below, f"{own}[test]", "pytest-xdist")
         shutil.copytree(ROOT / "plugins" / plugin / "tests", place / "tests")

@@ -154,7 +154,7 @@ def test_weights_for_other_words_are_refused(vqa: Any) -> None:
 def test_both_inputs_are_explained_at_once_and_the_books_balance(vqa: Any, network: Any, quiz: Any) -> None:
     pictures, words = (rows[:20] for rows in quiz.inputs())
     explanation = xaicore.explain(
-        network, (pictures, words), method="lrp.composite", composite=vqa.explaining.composite(), ledger=True
+        network, (pictures, words), method="lrp.composite", composite=vqa.explanations.composite(), ledger=True
     )
     assert explanation.relevance["pictures"].shape == pictures.shape
     assert explanation.relevance["words"].shape == words.shape

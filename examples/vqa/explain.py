@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from explaining import GRADIENT, LRP, Relevance, analyzers, relevance
+from explanations import GRADIENT, LRP, Relevance, analyzers, relevance
 from figures import Example, draw_figure
 from in_mask import bootstrap, mass_accuracy, object_masks, rank_accuracy
 from network import load_network

@@ -137,3 +137,10 @@ def test_methods_that_want_different_forms_of_batch_norm_do_not_share_a_forward(
     for one, other in zip(together.values(), alone, strict=True):
         torch.testing.assert_close(one.relevance, other.relevance)
     assert not torch.allclose(alone[0].relevance, alone[2].relevance)
+
+
+def test_a_method_without_parameters_may_have_none(model: nn.Module) -> None:
+    together = xaicore.compare(model, X, methods={"lrp.epsilon": None, "gradients.saliency": {}})
+    same(together["lrp.epsilon"], xaicore.explain(model, X, method="lrp.epsilon"))
+    with pytest.raises(ParameterError, match=r"'lrp\.epsilon' are 0\.25: give a dict"):
+        xaicore.compare(model, X, methods={"lrp.epsilon": 0.25})  # type: ignore[dict-item]

@@ -64,6 +64,19 @@ def epsilon(inputs: Any = X, model: Any = MODEL, **options: Any) -> Call:
     return lambda: xaicore.explain(model, inputs, method="lrp.epsilon", **options)
 
 
+class Reader(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.head = nn.Embedding(10, 4), nn.Linear(4, 3)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.head(self.embedding(ids).mean(1))
+
+
+def words(ids: list[Any]) -> Call:
+    return epsilon(torch.tensor(ids), Reader())
+
+
 def method(name: Any, **parameters: Any) -> Call:
     return lambda: xaicore.explain(MODEL, X, method=name, **parameters)
 
@@ -90,7 +103,15 @@ CASES: dict[str, tuple[Call, type[XaicoreError], list[str]]] = {
     "a list of tensors": (epsilon([X, X]), InputError, ["torch.stack"]),
     "ragged": (epsilon([[1.0, 2.0], [3.0]]), InputError, ["'x'", "list", "cannot be made a tensor"]),
     "nothing": (epsilon(None), InputError, ["nothing to explain"]),
-    "text": (epsilon("cat.png"), InputError, ["no tensor or array"]),
+    "text": (epsilon("cat.png"), InputError, ["'cat.png'", "no tensor or array", "load that first"]),
+    "a path": (epsilon(Path("x.npy")), InputError, ["'x.npy'", "no tensor or array", "load that first"]),
+    "a path as data": (
+        lambda: xaicore.create_analyzer("patternnet.attribution", MODEL).fit("train.npy"),
+        InputError,
+        ["'train.npy'", "Inputs and data are tensors, arrays or batches", "load that first"],
+    ),
+    "an id too large": (words([[1, 10, 99]]), InputError, ["'embedding'", "table of 10 ids", "the largest is 99"]),
+    "an id below zero": (words([[1, -2]]), InputError, ["0 to 9", "the smallest is -2"]),
     "too many arguments": (epsilon((X, X)), InputError, ["Net.forward(x", "too many"]),
     "another keyword": (epsilon({"image": X}), InputError, ["Net.forward(x", "'x'"]),
     # models
@@ -106,6 +127,7 @@ CASES: dict[str, tuple[Call, type[XaicoreError], list[str]]] = {
     "three targets for two": (epsilon(target=[0, 1, 2]), TargetError, ["3 targets", "batch of 2"]),
     "one target for two": (epsilon(target=[0]), TargetError, ["1 targets", "batch of 2"]),
     "no such class": (epsilon(target=5), TargetError, ["Target 5", "0 to 4"]),
+    "a contrast as text": (epsilon(target="1 vs 0"), TargetError, ["'1 vs 0'", "xaicore.Contrast(1, 0)"]),
     "a class by name": (epsilon(target="cat"), TargetError, ["'cat'", "by number"]),
     "half a class": (epsilon(target=1.5), TargetError, ["1.5", "integer"]),
     "an index too long": (epsilon(target=(1, 2)), TargetError, ["(1, 2)", "one integer"]),
@@ -179,6 +201,13 @@ def test_it_is_refused_with_what_and_where_and_nothing_is_changed(case: str) -> 
     assert all(torch.equal(value, before[name]) for name, value in MODEL.state_dict().items())
     hooks = (module._forward_hooks or module._backward_hooks or module._forward_pre_hooks for module in MODEL.modules())
     assert not any(hooks)
+
+
+@pytest.mark.parametrize("ids", [[[1, 99]], [1, 2, 3]])
+def test_of_a_model_that_looks_ids_up_none_is_told_to_make_them_floats(ids: list[Any]) -> None:
+    with pytest.raises(InputError) as raised:
+        words(ids)()
+    assert "float()" not in str(raised.value) and "torch.int64" in str(raised.value)
 
 
 def test_the_model_still_works_after_all_of_these() -> None:

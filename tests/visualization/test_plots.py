@@ -83,7 +83,7 @@ def test_several_inputs_stand_side_by_side(make: Make) -> None:
     relevance = {"image": torch.randn(2, 3, 8, 8), "table": torch.randn(2, 5), "curve": torch.randn(2, 60)}
     figure = make(relevance, inputs={"curve": torch.randn(2, 60)}).plot()
     assert kinds(figure) == ["picture", "bars", "line"] * 2
-    assert "image: explained: 0" in texts(figure) and "table: explained: 1" in texts(figure)
+    assert "image, explained: 0" in texts(figure) and "table, explained: 1" in texts(figure)
 
 
 def test_only_the_first_samples_are_drawn_and_the_foot_says_so(make: Make) -> None:
@@ -138,3 +138,50 @@ def test_plotting_does_not_touch_a_graphical_back_end(make: Make, monkeypatch: p
     monkeypatch.setattr(matplotlib.pyplot, "figure", refuse)
     monkeypatch.setattr(matplotlib.pyplot, "new_figure_manager", refuse)
     make(torch.randn(1, 3, 8, 8)).plot()
+
+
+def words(figure: Figure) -> list[list[str]]:
+    """What is written in each axes with tokens."""
+    return [[text.get_text() for text in ax.texts] for ax in figure.axes if ax.texts]
+
+
+def test_words_of_each_sample_may_be_fewer_where_the_rest_is_padding(make: Make) -> None:
+    relevance = torch.tensor([[1.0, 2.0, 3.0], [1.0, 0.0, 0.0], [0.0, 1.0, 2.0]])
+    ragged = [["a", "b", "c"], ["d"], ["e", "f"]]
+    assert words(make(relevance).plot(kind="tokens", names=ragged)) == ragged
+    with pytest.raises(InputError, match="2 tokens for relevance of 3"):
+        make(relevance).plot(kind="tokens", names=[["a", "b"], ["d"], ["e", "f"]])
+    with pytest.raises(InputError, match="names are given for 1 samples; there are 3"):
+        make(relevance).plot(kind="tokens", names=[["a", "b", "c"]])
+
+
+def test_kinds_and_names_are_given_by_input(make: Make) -> None:
+    explanation = make({"words": torch.randn(2, 3), "table": torch.randn(2, 2), "image": torch.randn(2, 3, 4, 4)})
+    own = [list("abc"), list("def")]
+    figure = explanation.plot(kind={"words": "tokens"}, names={"words": own, "table": ["age", "pay"]})
+    assert words(figure) == own and {"age", "pay"} <= set(texts(figure))
+    assert kinds(figure) == ["other", "bars", "picture"] * 2
+    assert words(make(torch.randn(2, 3)).plot(kind={"words": "tokens"}, names={"words": own})) == own
+    with pytest.raises(InputError, match=r"names: there is no explained input 'word'.*Did you mean 'words'"):
+        explanation.plot(names={"word": own})
+    with pytest.raises(ParameterError, match=r"kind='token'.*Did you mean 'tokens'"):
+        explanation.plot(kind={"words": "token"})
+
+
+def test_long_texts_have_the_room_they_take(make: Make) -> None:
+    texts_of = [[f"word{number}" for number in range(count)] for count in (60, 3, 25)]
+    relevance = torch.zeros(3, 60)
+    relevance[:, :3] = 1
+    figure = make({"words": relevance, "table": torch.randn(3, 2)}).plot(
+        kind={"words": "tokens"}, names={"words": texts_of}
+    )
+    FigureCanvasAgg(figure).draw()
+    axes = [ax for ax in figure.axes if ax.texts]
+    assert len(axes) == 3
+    for ax in axes:
+        inside = ax.get_window_extent()
+        boxes = [text.get_bbox_patch().get_window_extent() for text in ax.texts]
+        for box in boxes:
+            assert box.x0 >= inside.x0 and box.x1 <= inside.x1 + 3 and box.y0 >= inside.y0 and box.y1 <= inside.y1
+        for one in range(len(boxes)):
+            assert not any(boxes[one].padded(-0.5).overlaps(other.padded(-0.5)) for other in boxes[:one])

@@ -118,3 +118,26 @@ def test_tokens_are_coloured_by_relevance_and_readable() -> None:
 def test_tokens_and_relevance_must_be_as_many() -> None:
     with pytest.raises(InputError, match="2 tokens for relevance of 3"):
         tokens(torch.ones(3), ["a", "b"])
+
+
+def drawn(ax: Axes) -> list[str]:
+    return [text.get_text() for text in ax.texts]
+
+
+def test_padding_has_no_word_where_its_relevance_is_zero() -> None:
+    assert drawn(tokens(torch.tensor([1.0, 0.0, 2.0, 0.0, 0.0]), ["a", "b", "c"])) == ["a", "b", "c"]
+    behind = tokens(torch.tensor([0.0, 0.0, 0.0, -1.0, 2.0]), ["a", "b"])
+    assert drawn(behind) == ["a", "b"]
+    blue, red = (text.get_bbox_patch().get_facecolor() for text in behind.texts)
+    assert blue[2] > blue[0] and red[0] > red[2]
+    assert drawn(tokens(torch.tensor([0.0, 1.0, 0.0]), ["a", "b"])) == ["a", "b"]  # padding is taken at the end first
+
+
+@pytest.mark.parametrize("rest", [1e-9, NAN])
+def test_what_has_relevance_is_no_padding(rest: float) -> None:
+    with pytest.raises(InputError, match="2 tokens for relevance of 3.*padding"):
+        tokens(torch.tensor([1.0, 2.0, rest]), ["a", "b"])
+    with pytest.raises(InputError, match="0 tokens"):
+        tokens(torch.zeros(2), [])
+    with pytest.raises(InputError, match="3 tokens for relevance of 2"):
+        tokens(torch.zeros(2), ["a", "b", "c"])

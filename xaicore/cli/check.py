@@ -25,7 +25,7 @@ _COLUMNS = {
     "mapping": "MAPPING",
     "provider": "PROVIDER",
 }
-_ONE_EACH = "Repeat --shape, once for each input in the order of the forward, or give --input FILE.pt with a tuple or dict of them."
+_ONE_EACH = "Repeat --shape, once for each input, or give --input FILE.pt with a tuple or dict of them."
 _SHOWN = 6  # layers that a piece of advice names; JSON has all
 
 

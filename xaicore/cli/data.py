@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _HINT = "On the command line, data are given by --data FILE."
 _ONLY_INPUTS = (
-    "--data must hold what INPUT holds, and no labels: save the inputs alone, a tensor, or of a model of several inputs "
-    "a tuple in the order of the forward."
+    "--data must hold what INPUT holds, and no labels: save the inputs alone, a tensor; of a model of several inputs a "
+    "tuple in the order of the forward."
 )
 
 

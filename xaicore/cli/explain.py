@@ -20,7 +20,8 @@ from xaicore.cli.stream import Piece, Stream
 from xaicore.cli.table import echo_json
 from xaicore.cli.telling import Outcome, nothing_explained
 from xaicore.cli.tricks import trick_options, wrapped
-from xaicore.cli.writing import made, record, write
+from xaicore.cli.words import as_text, read_words, words_option
+from xaicore.cli.writing import output_folder, record, write
 from xaicore.errors import NotFittedError, TargetError
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ _INTERRUPTED = 130  # what shells say of a command that Ctrl-C ended
     "for images of more than 64 pixels a side, else 100.",
 )  # fmt: skip
 @click.option("--overlaid", is_flag=True, help="Draw relevance on top of images, which are grey then.")
+@words_option
 @click.option("--ledger", is_flag=True, help="Keep account of each layer: what biases and stabilizers absorbed.")
 @click.option(
     "--fallback",
@@ -100,6 +102,7 @@ def command(
     pattern: float | None,
     percentile: float | None,
     overlaid: bool,
+    words: Path | None,
     ledger: bool,
     fallback: str | None,
     compiled: bool,
@@ -116,12 +119,11 @@ def command(
     loaded = load_model(model, weights)
     move(loaded.model, device)
     images = ImageOptions(size, mean, std, input_channels(loaded.model))
-    files = files_of(inputs)
+    files, vocabulary = files_of(inputs), read_words(words)
     analyzer = analyzer_with_data(method, loaded.model, parameters_of(parameters), data, images)
     analyzer = wrapped(analyzer, translations, window, window_stride, noise, noise_samples)
     given = {"output": output, "layer": layer, "filter": filters_of(filters), "ledger": ledger, "fallback": fallback}
     options = options_for(analyzer, engine, given | {"compile": compiled}, reported)
-    folder = made(folder, files)
     if loaded.warning:
         click.echo(f"WARNING: {loaded.warning}", err=True)
     strict = len(files) == 1 and not inputs[0].is_dir()
@@ -138,14 +140,16 @@ def command(
     def done(piece: Piece, place: int, explanation: Explanation) -> None:
         name = piece.names[place]
         shown = images if is_image(piece.files[place]) else None
-        written = write(explanation, name, folder, shown, pattern, {"percentile": percentile, "overlaid": overlaid})
+        drawing = {"percentile": percentile, "overlaid": overlaid, **as_text(explanation, vocabulary)}
+        written = write(explanation, name, folder, shown, pattern, drawing)
         outcome.records[piece.numbers[place]] = {**record(explanation, name), "files": written}
 
-    try:
-        for explanation in run.over(stream, done):
-            outcome.add(explanation)
-    except NotFittedError as error:
-        raise asks_for_data(error) from error
+    with output_folder(folder, files):
+        try:
+            for explanation in run.over(stream, done):
+                outcome.add(explanation)
+        except NotFittedError as error:
+            raise asks_for_data(error) from error
     report = engine.report if reported else None
     if as_json:
         echo_json(outcome.json(report))

@@ -15,6 +15,7 @@ from xaicore.explanation.plain import from_json, plain, to_json
 
 GAP_WORTH_A_WARNING = 0.01
 CANCELLATION_WORTH_A_NOTE = 100.0
+CAUTION = "do not trust this explanation: "
 _TINY = torch.finfo(torch.float32).tiny
 _ABSORBERS = ("bias", "stabilizer", "elsewhere", "unaccounted")
 _ROW_NAMES = ("layer", "kind", "module_path")
@@ -38,7 +39,8 @@ class Diagnostics:
     fallbacks : list of str
         Layers that were handled by a fallback, and by which.
     notes : list of str
-        Whatever else a user should know (a softmax head was stripped, ...).
+        Whatever else a user should know (a softmax head was stripped, ...). One that begins with "do not trust this
+        explanation: " is a warning.
     reference : Tensor (B,) or None
         The explained quantity at a baseline, for methods whose relevance explains the difference to it.
     ledger : list of dict or None
@@ -100,6 +102,7 @@ class Diagnostics:
                 found.append(self._gap_warning(f"by {_percent(worst)} in the worst sample (number {sample})"))
         if self.fallbacks:
             found.append(f"{len(self.fallbacks)} layers were handled by a fallback: {'; '.join(self.fallbacks)}.")
+        found += [note for note in self.notes if note.startswith(CAUTION)]
         return found
 
     def summary(self) -> str:
@@ -117,7 +120,7 @@ class Diagnostics:
             lines[3] = ("conservation gap", f"worst {worst:.3g} (sample {sample})")
         if self.reference is not None:
             lines.insert(2, ("at the baseline", _spread(self.reference)))
-        lines += [("note", note) for note in self.notes]
+        lines += [("note", note) for note in self.notes if not note.startswith(CAUTION)]
         lines += [("warning", warning) for warning in self.warnings()]
         text = "\n".join(f"{name:<18} {value}" for name, value in lines)
         return f"{text}\n{self._ledger_table()}" if self.ledger else text

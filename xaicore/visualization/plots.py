@@ -112,6 +112,7 @@ def _side_by_side(
         for panel, ax in zip(panels, line, strict=True):
             panel.head(ax, explanation, row, labels)
             if panel.kind == "tokens":
+                ax.set(xticks=[], yticks=[])
                 ax.set_axis_off()
                 texts.append((panel, ax, row))
             else:

@@ -474,7 +474,5 @@ def test_a_mixture_by_lerp_gets_what_the_mixture_written_out_gets(method: str) -
             return h
 
     x = inputs()
-    found, expected = (
-        relevance(Mixing(mix), x, method) for mix in (torch.lerp, lambda h, n, u: (1 - u) * h + u * n)
-    )
+    found, expected = (relevance(Mixing(mix), x, method) for mix in (torch.lerp, lambda h, n, u: (1 - u) * h + u * n))
     same(found, expected)

@@ -94,12 +94,14 @@ def test_the_order_of_samples_does_not_matter_even_where_a_regime_is_missing_fro
         np.testing.assert_allclose(second[estimator], pattern, rtol=1e-10)
 
 
-def test_a_small_variance_around_a_large_mean_is_not_lost() -> None:
+@pytest.mark.parametrize("offset", [1e5, 1e7])
+def test_a_small_variance_around_a_large_mean_is_not_lost(offset: float) -> None:
+    torch.manual_seed(0)
     model = nn.Linear(4, 2).double()
     near = random(500, 4)
-    far = near + 1e5
-    first, second = only(learn_patterns(model, iter(near.split(50)))), only(learn_patterns(model, iter(far.split(50))))
-    np.testing.assert_allclose(second["linear"], first["linear"], rtol=1e-6)
+    first, second = (learn_patterns(model, iter(each.split(50))) for each in (near, near + offset))
+    np.testing.assert_allclose(only(second)["linear"], only(first)["linear"], rtol=1e-6)
+    assert second.layers["linear"].dead == {"linear": 0}
 
 
 def test_units_without_variance_or_without_a_regime_have_zero_patterns() -> None:

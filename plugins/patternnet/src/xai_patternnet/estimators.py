@@ -12,7 +12,8 @@ from xai_patternnet.layouts import Layout
 from xai_patternnet.moments import ALL, CLOSED, OPEN, Moments, merged
 
 LINEAR, POSITIVE, NEGATIVE = ESTIMATORS = ("linear", "positive", "negative")
-_ROUNDING = 1e-12
+_ROUNDING = 1e-12  # of a sum, as a share of what cancels in it
+_OFFSET_ROUNDING = 1e-16  # of co-moments, as a share of the means: much less, since they are of centred values
 
 
 class Estimate(NamedTuple):
@@ -49,8 +50,8 @@ def regime_pattern(layout: Layout, moments: Moments, mean: Tensor) -> Estimate:
     products = weight * numerator
     denominator = layout.total(products)
     # What is left where all of it cancels is rounding; that is so where y is the same for all samples.
-    size = layout.total(products.abs_())
-    size = size + layout.total(torch.mul(weight, moments.x, out=products).abs_()) * (moments.y.abs() + mean.abs())
-    dead = (moments.count == 0) | (denominator.abs() <= _ROUNDING * size)
+    rounding = _ROUNDING * layout.total(products.abs_())
+    offset = layout.total(torch.mul(weight, moments.x, out=products).abs_()) * (moments.y.abs() + mean.abs())
+    dead = (moments.count == 0) | (denominator.abs() <= rounding + _OFFSET_ROUNDING * offset)
     scale = torch.where(dead, 0.0, 1 / torch.where(dead, 1.0, denominator))
     return Estimate(numerator.mul_(scale), layout.count(torch.ones_like(dead)), layout.count(dead))

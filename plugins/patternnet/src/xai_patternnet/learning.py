@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from xai_patternnet.convolutions import ConvolutionLayout
 from xai_patternnet.estimators import estimate_all
+from xai_patternnet.labelled import without_labels
 from xai_patternnet.layers import adds_tensors, channel_dimension, learning_layers, rectified
 from xai_patternnet.layouts import AdditionLayout, DenseLayout, Layout, ProductLayout
 from xai_patternnet.moments import Moments, measure
@@ -33,7 +34,8 @@ def learn_patterns(model: nn.Module, data: Any) -> Patterns:
     ----------
     model : torch.nn.Module
     data : Tensor, array, tuple or dict of them, or iterable of batches
-        Inputs as ``analyze`` takes them. One pass; nothing of a batch is kept but its moments, in float64.
+        Inputs as ``analyze`` takes them. One pass; nothing of a batch is kept but its moments, in float64. Of pairs
+        (inputs, labels) the labels are left out, where the model has one input.
 
     Raises
     ------
@@ -45,11 +47,11 @@ def learn_patterns(model: nn.Module, data: Any) -> Patterns:
     learner = _Learner(model)
     with torch.inference_mode(False), torch.no_grad():
         if not is_stream(data):
-            learner.take(prepare(data, model))
+            learner.take(prepare(without_labels(data, model), model))
             return learner.patterns()
         with progress_bar(None, description="fit", unit="batch") as bar:
             for batch in batches_of(data):
-                learner.take(prepare(batch.inputs, model))
+                learner.take(prepare(without_labels(batch.inputs, model), model))
                 bar.update(1)
         return learner.patterns()
 

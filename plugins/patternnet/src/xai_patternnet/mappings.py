@@ -11,16 +11,11 @@ from torch import Tensor
 from xai_patternnet.estimators import LINEAR
 from xai_patternnet.layers import channel_dimension, signs
 from xai_patternnet.patterns import Patterns
+from xaicore.graph import Graph, Layer
 from xaicore.propagation import reads
 
 if TYPE_CHECKING:
     from xaicore.propagation import State
-
-
-LEVELLED = (
-    "each layer's patterns are divided by how much they make signals grow (normalize): the direction of the signal "
-    "counts, not its size"
-)
 
 
 @reads()
@@ -42,30 +37,22 @@ class _WithPatterns:
         The one that was chosen.
     attribution : bool
         Weight times pattern in place of the weight; else the pattern itself.
-    level : bool
-        Divide the pattern of each layer by one number, so that signals do not grow from layer to layer.
     rectified : bool
         Whether its layers stand in front of a ReLU: elsewhere patterns are linear, whatever was chosen.
     """
 
     needs: Collection[str] = frozenset({"xs"})
 
-    def __init__(
-        self, patterns: Patterns | None, estimator: str, attribution: bool, level: bool, rectified: bool
-    ) -> None:
+    def __init__(self, patterns: Patterns | None, estimator: str, attribution: bool, rectified: bool) -> None:
         self.patterns, self.estimator, self.rectified = patterns, estimator, rectified
-        self.attribution, self.level = attribution, level
+        self.attribution = attribution
 
     def pattern(self, state: State, like: Tensor) -> Tensor:
         """The pattern of the layer in the type and on the device of what it is used with; notes units without one."""
         assert self.patterns is not None
         if words := self.patterns.dead_units(self.estimator):
             state.note(words)
-        pattern = self.patterns.of(state.layer, self.estimator)
-        if self.level:
-            state.note(LEVELLED)
-            pattern = pattern / (self.patterns.growth(state.layer, self.estimator) or 1.0)
-        return pattern.to(like.device, like.dtype)
+        return self.patterns.of(state.layer, self.estimator).to(like.device, like.dtype)
 
     def __repr__(self) -> str:
         what = "weights times patterns" if self.attribution else "patterns"
@@ -84,7 +71,12 @@ class LinearMapping(_WithPatterns):
         linear = state.linear
         assert linear is not None  # as `learns` found
         pattern = self.pattern(state, linear.weight)
-        return [linear.pull(r, linear.weight * pattern if self.attribution else pattern)]
+        sent = linear.pull(r, linear.weight * pattern if self.attribution else pattern)
+        dtype = state.layer.inputs[0].info.dtype
+        # Where it is float16, rules work in float32, and what is too large becomes the largest number.
+        largest = min(torch.finfo(dtype).max, torch.finfo(sent.dtype).max)
+        state.note(_overflow(dtype), when=~(sent.abs() < largest).all())
+        return [sent]
 
 
 class AdditionMapping(_WithPatterns):
@@ -110,8 +102,8 @@ class ScaleMapping:
 
     needs: Collection[str] = frozenset({"xs"})
 
-    def __init__(self, attribution: bool, level: bool = False) -> None:
-        self.attribution, self.level = attribution, level
+    def __init__(self, attribution: bool) -> None:
+        self.attribution = attribution
 
     def __call__(
         self, xs: Sequence[Tensor], ys: Sequence[Tensor], rs: Sequence[Tensor | None], state: State
@@ -122,10 +114,29 @@ class ScaleMapping:
         linear = state.linear
         assert linear is not None
         weight = linear.weight
-        pattern = torch.where(weight == 0, 0.0, 1 / torch.where(weight == 0, 1.0, weight)).to(weight.dtype)
-        if self.level:
-            pattern = pattern / pattern.square().mean().sqrt().clamp(min=torch.finfo(pattern.dtype).tiny)
-        return [linear.pull(r, (weight != 0).to(weight.dtype) if self.attribution else pattern)]
+        return [linear.pull(r, (weight != 0).to(weight.dtype) if self.attribution else inverse(weight))]
 
     def __repr__(self) -> str:
         return "passed on" if self.attribution else "1 / weight"
+
+
+def inverse(weight: Tensor) -> Tensor:
+    """One over the weight; zero where that is zero."""
+    return torch.where(weight == 0, 0.0, 1 / torch.where(weight == 0, 1.0, weight)).to(weight.dtype)
+
+
+def size_of_inverse(layer: Layer, graph: Graph) -> float:
+    """The root mean square of `inverse` for a layer with one input a unit; 1 where its weight depends on the batch."""
+    ref = layer.parameters.get("weight")
+    if ref is None or any(not isinstance(size, int) for size in ref.info.shape):
+        return 1.0
+    weight = graph.constants.value(ref, {})
+    return float(inverse(weight.double()).square().mean().sqrt())
+
+
+def _overflow(dtype: torch.dtype) -> str:
+    wider, name = "float64" if dtype == torch.float32 else "float32", str(dtype).removeprefix("torch.")
+    return (
+        f"do not trust this explanation: numbers became too large for {name} on the way back. "
+        f"Give the model in {wider} instead (its patterns serve with check_weights=False)"
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from os import PathLike, fspath
 from typing import Any, ClassVar, Self
 
@@ -12,13 +11,14 @@ from torch import Tensor, nn
 from xai_patternnet.estimators import ESTIMATORS
 from xai_patternnet.layers import adds_tensors, learns, rectified
 from xai_patternnet.learning import learn_patterns
-from xai_patternnet.mappings import AdditionMapping, LinearMapping, ScaleMapping, as_the_gradient
+from xai_patternnet.levels import Levelled, Levels
+from xai_patternnet.mappings import AdditionMapping, LinearMapping, ScaleMapping, as_the_gradient, size_of_inverse
 from xai_patternnet.patterns import Patterns
 from xaicore.analyzers import PropagationAnalyzer, check_is_module
 from xaicore.engine import device_and_dtype, prepare
 from xaicore.errors import NotFittedError, ParameterError, nearest
 from xaicore.graph import Condition, Graph, Kind, Layer, anything, kind, op, trace
-from xaicore.propagation import Composite, Matching
+from xaicore.propagation import BackwardMapping, Composite, Matching
 
 _sum = Condition(lambda layer, graph: adds_tensors(layer), "sum of two tensors")
 _before_relu = Condition(lambda layer, graph: rectified(graph, layer.ref), "in front of a ReLU")
@@ -65,7 +65,8 @@ class _PatternMethod(PropagationAnalyzer):
         ----------
         data : Tensor, array, tuple or dict of them, or iterable of batches
             Inputs as ``analyze`` takes them, such as the training data: thousands of samples where there are so many.
-            Of a DataLoader with labels, say which entry is the input: ``xaicore.batches(loader, inputs=0)``.
+            Pairs (inputs, labels) will do where the model has one input and labels are integers; else say which entry
+            of a DataLoader's items is the input: ``xaicore.batches(loader, inputs=0)``.
 
         Raises
         ------
@@ -123,33 +124,35 @@ class _PatternMethod(PropagationAnalyzer):
             self.patterns_.check_weights(check_is_module(self.model))
         return self.patterns_
 
-    def _levels(self, patterns: Patterns) -> bool:
-        """Whether each layer's patterns are divided by a number, against overflow."""
-        return False
-
     def _composite(self, patterns: Patterns | None) -> Composite:
         def weighs(layer: Layer, graph: Graph) -> bool:
             return learns(layer) and not adds_tensors(layer)
 
+        levels = self._levels(patterns)
+
         def check(graph: Graph) -> None:
             if patterns is not None:
                 patterns.check_layers(graph)
+            if levels is not None:
+                levels.prepare(graph)
 
         weighted = Condition(weighs, "convolution or linear", check)  # checked before anything runs
-        level = patterns is not None and self._levels(patterns)
-        how = (patterns, self.estimator, self._attribution, level)
-        return Composite(
-            [
-                (weighted & _before_relu, LinearMapping(*how, rectified=True)),
-                (weighted, LinearMapping(*how, rectified=False)),
-                (_sum & _before_relu, AdditionMapping(*how, rectified=True)),
-                (_sum, AdditionMapping(*how, rectified=False)),
-                (_one_input, ScaleMapping(self._attribution, level)),
-                (anything, as_the_gradient),
-            ],
-            family="relevance",
-            name=self.method,
-        )
+        how = (patterns, self.estimator, self._attribution)
+        entries: list[tuple[Condition, BackwardMapping]] = [
+            (weighted & _before_relu, LinearMapping(*how, rectified=True)),
+            (weighted, LinearMapping(*how, rectified=False)),
+            (_sum & _before_relu, AdditionMapping(*how, rectified=True)),
+            (_sum, AdditionMapping(*how, rectified=False)),
+            (_one_input, ScaleMapping(self._attribution)),
+            (anything, as_the_gradient),
+        ]
+        if levels is not None:
+            entries = [(condition, Levelled(mapping, levels)) for condition, mapping in entries]
+        return Composite(entries, family="relevance", name=self.method)
+
+    def _levels(self, patterns: Patterns | None) -> Levels | None:
+        """What keeps signals within the numbers of the model, where they grow without end."""
+        return None
 
 
 class PatternNet(_PatternMethod):
@@ -157,7 +160,9 @@ class PatternNet(_PatternMethod):
 
     What comes in is signal plus distractor, and weights point where the distractor cancels, not where the signal is.
     A pattern is the direction that varies with the output of a unit in data. The score is propagated back as a gradient
-    would be, with patterns in place of weights; what arrives is in the units of the input. Call ``fit`` first.
+    would be, with patterns in place of weights; what arrives is in the units of the input. In deep networks it can be
+    larger than any number: powers of two are taken out then, and a note in the diagnostics says how many. Call ``fit``
+    first.
 
     Parameters
     ----------
@@ -168,11 +173,6 @@ class PatternNet(_PatternMethod):
         Patterns that were saved, instead of ``fit``.
     check_weights : bool
         Refuse patterns that were learnt with other weights than the model has.
-    normalize : {'auto', True, False}
-        Divide the patterns of each layer by one number, the growth of signals there: each input gets a part of the
-        signals of many units, so that their sum grows from layer to layer, and without end in deep networks. In a
-        network without branches that changes the size of the result alone. ``'auto'``: where the numbers of the model
-        could overflow; a note in the diagnostics says so.
 
     Attributes
     ----------
@@ -182,26 +182,18 @@ class PatternNet(_PatternMethod):
 
     _attribution = False
 
-    def __init__(
-        self,
-        model: nn.Module,
-        *,
-        estimator: str = "positive",
-        patterns: str | PathLike[str] | Patterns | None = None,
-        check_weights: bool = True,
-        normalize: bool | str = "auto",
-    ) -> None:
-        super().__init__(model, estimator=estimator, patterns=patterns, check_weights=check_weights)
-        self.normalize = normalize
-        if normalize not in ("auto", True, False):
-            raise ParameterError(f"normalize={normalize!r} must be 'auto', True or False")
+    def _levels(self, patterns: Patterns | None) -> Levels | None:
+        if patterns is None:
+            return None
+        known = patterns
 
-    def _levels(self, patterns: Patterns) -> bool:
-        if self.normalize != "auto":
-            return bool(self.normalize)
-        dtype = device_and_dtype(check_is_module(self.model))[1] or torch.float32
-        # Half of the powers of ten that there are: what growth is known of is no more than its usual size.
-        return patterns.total_growth(self.estimator) > math.log10(torch.finfo(dtype).max) / 2
+        def growth(layer: Layer, graph: Graph) -> float:
+            if learns(layer):
+                return known.growth(layer, self.estimator)
+            return size_of_inverse(layer, graph) if _one_input(layer, graph) else 1.0
+
+        device = device_and_dtype(check_is_module(self.model))[0].type
+        return Levels(growth, torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None)
 
 
 class PatternAttribution(_PatternMethod):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -111,11 +110,6 @@ class Patterns:
         known = self.layers[layer.name]
         return known.growth[known.used(estimator)]
 
-    def total_growth(self, estimator: str) -> float:
-        """In powers of ten: how much a signal may grow on its way through all layers."""
-        growths = (each.growth[each.used(estimator)] for each in self.layers.values())
-        return sum(max(0.0, math.log10(growth)) for growth in growths if growth > 0)
-
     def dead_units(self, estimator: str) -> str:
         """How many units have no pattern, in words; empty where all have one."""
         dead = {name: each.dead[each.used(estimator)] for name, each in self.layers.items()}
@@ -123,9 +117,17 @@ class Patterns:
         if not total:
             return ""
         most = max(dead, key=lambda name: dead[name])
-        return (
+        words = (
             f"{total} of {units} units have no pattern by the {estimator} estimator, since they never varied or never "
             f"fired in the {self.samples} samples of fit: nothing passes them (most in '{most}': {dead[most]})"
+        )
+        without = [name for name, each in self.layers.items() if dead[name] == each.units]
+        if not without and total <= units / 2:
+            return words
+        closed = f", among them all of '{without[0]}'" if without else ""
+        return (
+            f"do not trust this explanation: {words}{closed}. The data of fit were too few, or all nearly the same: "
+            "call fit again with many different samples, such as the training data, prepared as the model was trained"
         )
 
     def save(self, path: str | PathLike[str]) -> Path:

@@ -15,7 +15,7 @@ from xai_perturbation.neighbourhoods import Gaussian, Neighbourhood, Presence, Q
 from xai_perturbation.parameters import check_integer, check_spread
 from xai_perturbation.regression import as_columns, check_regressor, fit_each, resolve_regressor
 from xai_perturbation.sums import dtype_of_sums
-from xaicore.analyzers import Attribution, Evaluation, ExpansionAnalyzer
+from xaicore.analyzers import Attribution, Evaluation, ExpansionAnalyzer, varied_inputs
 from xaicore.analyzers.baselines import resolve_baseline
 from xaicore.engine import Engine, prepare_arrays
 from xaicore.errors import InputError, NotFittedError, ParameterError, nearest
@@ -130,7 +130,7 @@ class Lime(ExpansionAnalyzer):
         """
         if data is None:
             raise InputError("Lime.fit needs data, such as the training data: it learns how the columns vary")
-        tensors = prepare_arrays(data).tensors()
+        tensors = varied_inputs(prepare_arrays(data))
         self.data_ = {name: columns_of({name: tensor}).cpu().double() for name, tensor in tensors.items()}
         return self
 

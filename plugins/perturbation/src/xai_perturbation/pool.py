@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from xaicore.analyzers import varied_inputs
 from xaicore.engine import Batch, batches_of, is_stream, prepare, prepare_arrays
 from xaicore.errors import InputError
 
@@ -23,7 +24,7 @@ def tensors_of(model: Any, data: Any) -> Iterator[dict[str, Tensor]]:
     for batch in batches_of(data) if is_stream(data) else [Batch(data)]:
         module = isinstance(model, nn.Module)
         inputs = prepare(batch.inputs, model) if module else prepare_arrays(batch.inputs)
-        yield {name: each for name, each in inputs.tensors().items() if each.ndim and len(each) == inputs.batch}
+        yield varied_inputs(inputs)
 
 
 class Pool:

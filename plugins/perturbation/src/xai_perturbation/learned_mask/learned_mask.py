@@ -141,7 +141,8 @@ class LearnedMask(ExpansionAnalyzer):
 
 def _refuse_tokens(evaluation: GraphEvaluation) -> None:
     inputs = evaluation.inputs()
-    each = inputs.values() if isinstance(inputs, dict) else [inputs]
+    # Integers with one number a sample (lengths) stay as they are, like everything without positions.
+    each = [x for x in inputs.values() if x.ndim > 1] if isinstance(inputs, dict) else [inputs]
     if evaluation.layer is None and not all(x.is_floating_point() for x in each):
         raise InputError(
             "perturbation.mask lays masks over positions of numbers, and an input holds integers, such as tokens. "
