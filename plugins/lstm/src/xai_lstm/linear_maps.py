@@ -67,8 +67,12 @@ class LinearMap(Protocol):
 
 def linear_map(rule: Any, terms: Terms, state: State) -> LinearMap:
     """Relevance through ``terms`` by this rule; LRP-0 and epsilon, whose ratios are known for all steps, are fused."""
-    plain = type(rule) is Zero or (type(rule) is Epsilon and rule.epsilon_relative == 0)
-    return _FusedMap(rule, terms, state) if plain else _AnyMap(rule, terms, state)
+    return _FusedMap(rule, terms, state) if is_fused(rule) else _AnyMap(rule, terms, state)
+
+
+def is_fused(rule: Any) -> bool:
+    """Whether a rule is LRP-0 or epsilon itself; one that is derived from them may share in another way."""
+    return type(rule) is Zero or (type(rule) is Epsilon and rule.epsilon_relative == 0)
 
 
 def epsilon_of(rule: Any) -> float:
@@ -85,47 +89,43 @@ class _FusedMap:
         self.mode = rule.bias
         z, bias = terms.z, terms.bias
         below = z - bias if bias is not None and self.mode == "ignore" else z
-        inverse = stabilized_ratio(torch.ones_like(below), below, epsilon_of(rule))
-        self.inverse = inverse.unbind(0)
+        self.inverse = stabilized_ratio(torch.ones_like(below), below, epsilon_of(rule))
+        self.at_step = self.inverse.unbind(0)
+        self.h = terms.h.unbind(0)
         self.steps: list[Tensor | None] = [None] * z.shape[0]
         # What part of an output's relevance the bias holds, and what part the stabilizer keeps.
-        self.of_bias = None if bias is None or self.mode == "ignore" else bias * inverse
-        self.kept = 1 - below * inverse
-        spread = _spread(self.mode, self.of_bias, self.kept)
-        self.spread = None if spread is None else (spread / terms.count).unbind(0)
-        self.h = terms.h.unbind(0)
+        asked = state.ledger_open or self.mode in ("distribute", "conserve")
+        self.of_bias = bias * self.inverse if asked and bias is not None and self.mode != "ignore" else None
+        self.kept = 1 - below * self.inverse if asked else None
+        self.spread = self._spread()
+        self.spread_at_step = None if self.spread is None else self.spread.unbind(0)
+
+    def _spread(self) -> Tensor | None:
+        """What part of an output's relevance goes to each unit that it is connected to, evenly."""
+        parts = {"distribute": [self.of_bias], "conserve": [self.of_bias, self.kept]}.get(self.mode, [])
+        given = [part for part in parts if part is not None]
+        return sum(given[1:], given[0]) / self.terms.count if given else None
 
     def back(self, step: int, r: Tensor) -> Tensor:
         """See `LinearMap.back`."""
         self.steps[step] = r
-        of_state = torch.matmul(r * self.inverse[step], self.terms.to_h) * self.h[step]
-        if self.spread is not None:
-            of_state = of_state + (r * self.spread[step]).sum(-1, keepdim=True)
+        of_state = torch.matmul(r * self.at_step[step], self.terms.to_h) * self.h[step]
+        if self.spread_at_step is not None:
+            of_state = of_state + (r * self.spread_at_step[step]).sum(-1, keepdim=True)
         return of_state
 
     def of_inputs(self) -> Tensor:
         """See `LinearMap.of_inputs`."""
         r = torch.stack([step for step in self.steps if step is not None])
         if self.state.ledger_open:
-            lost_to_bias = self.of_bias if self.mode == "absorb" else None
             self.state.absorb(
-                bias=None if lost_to_bias is None else r * lost_to_bias,
-                stabilizer=None if self.mode == "conserve" else r * self.kept,
+                bias=r * self.of_bias if self.of_bias is not None and self.mode == "absorb" else None,
+                stabilizer=r * self.kept if self.kept is not None and self.mode != "conserve" else None,
             )
-        of_inputs = torch.matmul(r * torch.stack(self.inverse), self.terms.to_x) * self.terms.x
+        of_inputs = torch.matmul(r * self.inverse, self.terms.to_x) * self.terms.x
         if self.spread is not None:
-            of_inputs = of_inputs + (r * torch.stack(self.spread)).sum(-1, keepdim=True)
+            of_inputs = of_inputs + (r * self.spread).sum(-1, keepdim=True)
         return of_inputs
-
-
-def _spread(mode: str, of_bias: Tensor | None, kept: Tensor) -> Tensor | None:
-    """What part of an output's relevance is spread evenly over what it is connected to."""
-    match mode:
-        case "distribute":
-            return of_bias
-        case "conserve":
-            return kept if of_bias is None else kept + of_bias
-    return None
 
 
 class _AnyMap:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from xai_lrp.rules import Epsilon, Zero, stabilized_ratio
+from xai_lrp.rules import stabilized_ratio
 from xai_lstm.inner_state import InnerState
-from xai_lstm.linear_maps import epsilon_of
+from xai_lstm.linear_maps import epsilon_of, is_fused
 from xaicore.propagation import DenseForm
 
 if TYPE_CHECKING:
@@ -34,18 +34,21 @@ class Sum:
         self.state = state
         self.total = first + second
         self.terms = (first, second)
-        self.fused = type(rule) is Zero or (type(rule) is Epsilon and rule.epsilon_relative == 0)
+        self.fused = is_fused(rule)
+        self.kept: tuple[Tensor, ...] | None = None
         if self.fused:
             inverse = stabilized_ratio(torch.ones_like(self.total), self.total, epsilon_of(rule))
-            kept = 1 - self.total * inverse
-            even = kept / 2 if rule.bias == "conserve" else 0.0
-            self.parts = [(term * inverse + even).unbind(0) for term in self.terms]
-            self.kept = None if rule.bias == "conserve" else kept.unbind(0)
+            parts = [term * inverse for term in self.terms]
+            if rule.bias == "conserve":
+                parts = [part + (1 - self.total * inverse) / 2 for part in parts]
+            elif state.ledger_open:
+                self.kept = (1 - self.total * inverse).unbind(0)
+            self.parts = [part.unbind(0) for part in parts]
 
     def share(self, step: int, r: Tensor) -> tuple[Tensor, Tensor]:
         """The relevance of both terms at one step."""
         if self.fused:
-            if self.state.ledger_open and self.kept is not None:
+            if self.kept is not None:
                 self.state.absorb(stabilizer=r * self.kept[step])
             return r * self.parts[0][step], r * self.parts[1][step]
         pair = torch.stack([term[step] for term in self.terms], -1)
