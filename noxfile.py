@@ -80,9 +80,9 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Time rules against the gradient, and methods of many runs against these runs and Captum; print the ratios."""
+    """Time rules, methods of many runs and recurrent networks beside what they cost at least; print the ratios."""
     install_checkout(session, "test")
-    for script in ("propagation", "many_runs"):
+    for script in ("propagation", "many_runs", "recurrent"):
         session.run("python", f"benchmarks/{script}.py", *session.posargs)
 
 
