@@ -219,7 +219,7 @@ def test_outputs_that_cannot_be_explained_are_refused(output: str, error: Any, m
         (torch.tensor(1.0), "single number"),
         ((X, X), "cannot be called"),
         ({"y": X}, "cannot be called"),
-        ("image.png", "nothing to explain"),
+        ("image.png", "load that first"),
         (None, "nothing to explain"),
     ],
 )

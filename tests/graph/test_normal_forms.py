@@ -147,7 +147,7 @@ def test_a_product_with_a_constant_matrix_is_a_linear_layer(function: Any) -> No
         (lambda x: x.abs().pow(x), Kind.OTHER),
         (lambda x: torch.maximum(x, x.flip(1)), Kind.SELECT),
         (lambda x: torch.maximum(x, WEIGHT[:, 0]), Kind.ACTIVATION),
-        (lambda x: torch.lerp(x, x.flip(1), x.abs()), Kind.OTHER),
+        (lambda x: torch.lerp(x, x.flip(1), x.abs()), Kind.PRODUCT),
     ],
 )
 def test_products_are_told_apart_by_what_depends_on_the_input(function: Any, kind: Kind) -> None:

@@ -124,8 +124,6 @@ def _classify(layer: Layer) -> None:
         _classify_product(layer)
     elif layer.kind is Kind.ACTIVATION:
         _classify_activation(layer)
-    elif layer.op_name == "lerp" and _is_computed(layer, "weight"):
-        layer.kind = Kind.OTHER
     elif layer.op_name == "neg":
         layer.kind = Kind.SCALE
     elif layer.kind in (Kind.LINEAR, Kind.CONVOLUTION) and _is_computed(layer, "weight", "bias"):
