@@ -128,7 +128,11 @@ def test_ctrl_c_leaves_what_was_found_so_far() -> None:
             os.kill(os.getpid(), signal.SIGINT)
         return out[:, 0]
 
-    found = PrototypeSearch(linear(), steps=500).search((5,), target)
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job would ignore it
+    try:
+        found = PrototypeSearch(linear(), steps=500).search((5,), target)
+    finally:
+        signal.signal(signal.SIGINT, previous)
     assert 5 <= len(found.trace) < 20
     assert found.notes == (f"interrupted after {len(found.trace)} of 500 steps",)
     assert torch.isfinite(found.objective).all()
