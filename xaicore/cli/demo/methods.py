@@ -39,6 +39,9 @@ def run_methods(model: nn.Module, images: Tensor, target: list[int], data: Tenso
         if spec.family == "prototype":
             yield Run(spec, None, reason="shows what a class looks like, not why a digit is in it: xaicore prototype")
             continue
+        if "image" not in spec.inputs:
+            yield Run(spec, None, reason=f"made for {' and '.join(spec.inputs)}, not for images")
+            continue
         try:
             asked = _asked(spec)
             unknown = [name for name, required in asked.items() if required and name not in known]
