@@ -29,6 +29,21 @@ class _PatternMethod(PropagationAnalyzer):
     """What both methods share: patterns, and a walk like the gradient's from the score itself.
 
     The walk works on the graph with batch norm folded, so that a batch norm is part of the layer beside it.
+
+    Parameters
+    ----------
+    estimator : {'positive', 'linear', 'negative'}
+        How patterns are estimated. ``'linear'``: from all samples. ``'positive'``: in front of a ReLU from the samples
+        that it lets through, elsewhere as the linear one; ``'negative'``: from the others. One ``fit`` serves all.
+    patterns : path, Patterns or None
+        Patterns that were saved, instead of ``fit``.
+    check_weights : bool
+        Refuse patterns that were learnt with other weights than the model has.
+
+    Attributes
+    ----------
+    patterns_ : Patterns
+        After ``fit``: the patterns of each layer, with ``save(path)``.
     """
 
     family = "gradient"
@@ -163,21 +178,6 @@ class PatternNet(_PatternMethod):
     would be, with patterns in place of weights; what arrives is in the units of the input. In deep networks it can be
     larger than any number: powers of two are taken out then, and a note in the diagnostics says how many. Call ``fit``
     first.
-
-    Parameters
-    ----------
-    estimator : {'positive', 'linear', 'negative'}
-        How patterns are estimated. ``'linear'``: from all samples. ``'positive'``: in front of a ReLU from the samples
-        that it lets through, elsewhere as the linear one; ``'negative'``: from the others. One ``fit`` serves all.
-    patterns : path, Patterns or None
-        Patterns that were saved, instead of ``fit``.
-    check_weights : bool
-        Refuse patterns that were learnt with other weights than the model has.
-
-    Attributes
-    ----------
-    patterns_ : Patterns
-        After ``fit``: the patterns of each layer, with ``save(path)``.
     """
 
     _attribution = False
@@ -201,21 +201,6 @@ class PatternAttribution(_PatternMethod):
 
     As PatternNet, with weight times pattern in place of the weight: a unit's output is shared among its inputs by how
     much of it their signal makes. These shares sum to one for each unit. Call ``fit`` first.
-
-    Parameters
-    ----------
-    estimator : {'positive', 'linear', 'negative'}
-        How patterns are estimated. ``'linear'``: from all samples. ``'positive'``: in front of a ReLU from the samples
-        that it lets through, elsewhere as the linear one; ``'negative'``: from the others. One ``fit`` serves all.
-    patterns : path, Patterns or None
-        Patterns that were saved, instead of ``fit``.
-    check_weights : bool
-        Refuse patterns that were learnt with other weights than the model has.
-
-    Attributes
-    ----------
-    patterns_ : Patterns
-        After ``fit``: the patterns of each layer, with ``save(path)``.
     """
 
     _attribution = True
