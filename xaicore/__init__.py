@@ -53,8 +53,9 @@ if TYPE_CHECKING:
         under,
         up_to,
     )
-    from xaicore.plugins import find_method, methods
+    from xaicore.plugins import find_method, find_metric, find_renderer, methods, metrics, renderers
     from xaicore.propagation import Composite
+    from xaicore.scoring import Scores, create_metric, evaluate
 
 _HOMES = {
     "xaicore.analyzers": (
@@ -67,11 +68,14 @@ _HOMES = {
         "Graph", "Kind", "Layer", "channels", "depth", "first_on_path", "heads", "kind", "last", "named", "neurons",
         "region", "trace", "under", "up_to",
     ),
-    "xaicore.plugins": ("find_method", "methods"),
+    "xaicore.plugins": ("find_method", "find_metric", "find_renderer", "methods", "metrics", "renderers"),
     "xaicore.propagation": ("Composite",),
+    "xaicore.scoring": ("Scores", "create_metric", "evaluate"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_ROOMS = ("analyzers", "engine", "errors", "explanation", "graph", "plugins", "propagation", "visualization")
+_ROOMS = (
+    "analyzers", "engine", "errors", "explanation", "graph", "plugins", "propagation", "scoring", "visualization",
+)  # fmt: skip
 
 __all__ = [
     "API_VERSION",
@@ -86,6 +90,7 @@ __all__ = [
     "Kind",
     "Layer",
     "NoiseAverage",
+    "Scores",
     "SlidingWindow",
     "TranslationAverage",
     "XaicoreError",
@@ -94,18 +99,24 @@ __all__ = [
     "channels",
     "compare",
     "create_analyzer",
+    "create_metric",
     "depth",
+    "evaluate",
     "explain",
     "find_method",
+    "find_metric",
+    "find_renderer",
     "first_on_path",
     "heads",
     "kind",
     "last",
     "load_explanation",
     "methods",
+    "metrics",
     "named",
     "neurons",
     "region",
+    "renderers",
     "trace",
     "under",
     "up_to",

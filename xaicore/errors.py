@@ -14,7 +14,9 @@
      ├─ FileError (OSError)                   a file that cannot be read or written as asked
      └─ PluginError                           something about installed or missing plugins
          ├─ PluginLoadError                   a plugin is broken, incompatible, or in conflict with another
-         └─ UnknownMethodError (LookupError)  no method of that name, or a name that fits several
+         ├─ UnknownMethodError (LookupError)  no method of that name, or a name that fits several
+         ├─ UnknownMetricError (LookupError)  the same for metrics
+         └─ UnknownRendererError (LookupError)  the same for renderers
 
 A message says what was wrong, where, and what to do about it. The second base lets callers who do
 not know xaicore catch what they would expect (`except ValueError`).
@@ -39,6 +41,8 @@ __all__ = [
     "PluginLoadError",
     "TargetError",
     "UnknownMethodError",
+    "UnknownMetricError",
+    "UnknownRendererError",
     "XaicoreError",
     "nearest",
 ]
@@ -114,6 +118,14 @@ class PluginLoadError(PluginError):
 
 class UnknownMethodError(PluginError, LookupError):
     """No installed method has this name, or several do."""
+
+
+class UnknownMetricError(PluginError, LookupError):
+    """No installed metric has this name, or several do."""
+
+
+class UnknownRendererError(PluginError, LookupError):
+    """No installed renderer has this name, or several do."""
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:

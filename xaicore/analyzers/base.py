@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
+from xaicore.analyzers.configured import Configured, registered_name
 from xaicore.analyzers.targets import resolve_target
 from xaicore.engine import Engine
-from xaicore.errors import InputError, ParameterError, nearest
+from xaicore.errors import InputError
 from xaicore.explanation import Explanation
 from xaicore.graph import trace
 from xaicore.graph.trace import one_at_a_time
-from xaicore.plugins import plugin_registry, resolve
+from xaicore.plugins import plugin_registry
 
 
-class Analyzer(ABC):
+class Analyzer(Configured, ABC):
     """A method of explanation, configured, for one model.
 
     A subclass takes the model first and its parameters by keyword, stores each under its own name, and computes
@@ -32,6 +32,8 @@ class Analyzer(ABC):
     """
 
     family: ClassVar[str] = ""
+    given_first = ("model",)
+    made_by = "create_analyzer(method, model, {missing})"
 
     def __init__(self, model: Any) -> None:
         self.model = model
@@ -58,60 +60,7 @@ class Analyzer(ABC):
     @property
     def method(self) -> str:
         """The canonical name (``lrp.epsilon``); of a class that no plugin registered, the name of the class."""
-        package = type(self).__module__.partition(".")[0]
-        own = (spec for spec in plugin_registry().methods() if spec.target.partition(".")[0] == package)
-        # Only what is called like this class is imported.
-        alike = (spec for spec in own if spec.target.partition(":")[2] == type(self).__qualname__)
-        names = (spec.name for spec in alike if resolve(spec.target) is type(self))
-        return next(names, type(self).__qualname__)
-
-    @classmethod
-    def parameter_names(cls) -> list[str]:
-        """The names of the keyword parameters."""
-        parameters = inspect.signature(cls.__init__).parameters.values()
-        return [p.name for p in parameters if p.name not in ("self", "model") and p.kind is not p.VAR_KEYWORD]
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The model and the parameters by name."""
-        return {"model": self.model} | {name: getattr(self, name) for name in self.parameter_names()}
-
-    def set_params(self, **params: Any) -> Self:
-        """Change parameters; refuses names that the method does not have, and values that it would refuse."""
-        self.check_parameter_names([name for name in params if name != "model"])
-        # Made anew first: what the constructor refuses must not be half set.
-        renewed = type(self)(**(self.get_params() | params))
-        for name in params:
-            setattr(self, name, getattr(renewed, name))
-        return self
-
-    @classmethod
-    def check_parameter_names(cls, names: list[str]) -> None:
-        """Refuse unknown parameters by name."""
-        known = cls.parameter_names()
-        for name in names:
-            if name not in known:
-                listed = ", ".join(known) if known else "none"
-                raise ParameterError(
-                    f"{cls.__name__} has no parameter '{name}' (it has: {listed}).{nearest(name, known)}"
-                )
-
-    @classmethod
-    def check_none_missing(cls, names: Collection[str]) -> None:
-        """Refuse to do without parameters that have no default."""
-        parameters = inspect.signature(cls.__init__).parameters
-        required = [name for name in cls.parameter_names() if parameters[name].default is inspect.Parameter.empty]
-        missing = [name for name in required if name not in names]
-        if missing:
-            raise ParameterError(
-                f"{cls.__name__} needs {', '.join(missing)}, which has no default: "
-                f"create_analyzer(method, model, {', '.join(f'{name}=...' for name in missing)}). "
-                "`xaicore info METHOD` says what a parameter is; one that is no number or text can be given from "
-                "Python only."
-            )
-
-    def __sklearn_clone__(self) -> Self:
-        """A new analyzer with the same parameters on the same model; scikit-learn would copy the model."""
-        return type(self)(**self.get_params())
+        return registered_name(type(self), plugin_registry().methods())
 
     def __repr__(self) -> str:
         params = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.parameter_names())

@@ -76,17 +76,7 @@ class CallableEvaluation(Evaluation):
         self.notes = [f"not explained: {', '.join(left)} (integers with one number a sample)"] if left else []
 
     def outputs(self, varied: Varied, block: Block) -> Tensor:
-        names = iter(self._arguments.tensors())
-
-        def rows(leaf: Any) -> Any:
-            if not isinstance(leaf, Tensor):
-                return leaf
-            name = next(names)
-            if name in varied:
-                return varied[name].to(leaf.dtype)
-            return block.repeat(leaf) if self._is_per_sample(leaf) else leaf
-
-        arguments = self._arguments.map(rows)
+        arguments = self.arguments(varied, block)
         if self._fixed_batch:
             return self._filled_up(arguments, block.rows)
         try:
@@ -99,6 +89,27 @@ class CallableEvaluation(Evaluation):
             self._fixed_batch = True
         self._check_rows(found, block.rows)
         return found
+
+    def arguments(self, varied: Varied, block: Block) -> Inputs:
+        """The arguments of a call for the rows of a block; what is not varied is repeated for the rows of a sample."""
+        names = iter(self._arguments.tensors())
+
+        def rows(leaf: Any) -> Any:
+            if not isinstance(leaf, Tensor):
+                return leaf
+            name = next(names)
+            if name in varied:
+                return varied[name].to(leaf.dtype)
+            return block.repeat(leaf) if self._is_per_sample(leaf) else leaf
+
+        return self._arguments.map(rows)
+
+    def as_given(self, arguments: Inputs) -> Any:
+        """Arguments as a user would pass them to ``analyze``: arrays where arrays were given, a tuple or a dict."""
+        restore = iter(self._restore.values())
+        if not isinstance(self._model, nn.Module):
+            arguments = arguments.map(lambda leaf: next(restore)(leaf) if isinstance(leaf, Tensor) else leaf)
+        return arguments.kwargs if arguments.kwargs else arguments.args
 
     def _filled_up(self, arguments: Inputs, rows: int) -> Tensor:
         """The outputs of these rows, run as many at a time as the inputs are; the last are filled up."""

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from xaicore.explanation.diagnostics import Diagnostics
 from xaicore.explanation.files import load_explanation
+from xaicore.explanation.masks import as_masks, counted, masks_from_boxes, relevance_inside
 from xaicore.explanation.result import Explanation
 
-__all__ = ["Diagnostics", "Explanation", "load_explanation"]
+__all__ = [
+    "Diagnostics",
+    "Explanation",
+    "as_masks",
+    "counted",
+    "load_explanation",
+    "masks_from_boxes",
+    "relevance_inside",
+]

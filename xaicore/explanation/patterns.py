@@ -38,7 +38,7 @@ def relevant_pattern(
     for name, values in relevance.items():
         _check(name, values, given, len(explanation))
     maps = {name: blurred(_pooled(values), blur, first=min(values.ndim - 1, 2)) for name, values in relevance.items()}
-    kept = _kept(maps, keep, quantile)
+    kept = kept_positions(maps, keep, quantile)
     shown = {}
     for name, x in given.items():
         filling = fill.get(name, 0.0) if isinstance(fill, Mapping) else fill
@@ -95,7 +95,7 @@ def _pooled(values: Tensor) -> Tensor:
     return wide.sum(1, keepdim=True) if wide.ndim > 2 else wide
 
 
-def _kept(maps: Mapping[str, Tensor], keep: float, quantile: float | None) -> dict[str, Tensor]:
+def kept_positions(maps: Mapping[str, Tensor], keep: float, quantile: float | None) -> dict[str, Tensor]:
     """Which positions stay: those above a threshold that all inputs of a sample share, and above zero."""
     everything = torch.cat([values.flatten(1) for values in maps.values()], 1)
     ranked = everything.sort(1, descending=True).values

@@ -19,7 +19,17 @@ from xaicore.plugins.hooks import hookimpl
 from xaicore.plugins.importing import resolve
 from xaicore.plugins.known import KNOWN_PACKAGES, suggest_provider
 from xaicore.plugins.loading import PluginInfo, Status
-from xaicore.plugins.registry import PluginRegistry, find_method, methods, plugin_registry, reset_registry
+from xaicore.plugins.registry import (
+    PluginRegistry,
+    find_method,
+    find_metric,
+    find_renderer,
+    methods,
+    metrics,
+    plugin_registry,
+    renderers,
+    reset_registry,
+)
 
 __all__ = [
     "KNOWN_PACKAGES",
@@ -33,9 +43,13 @@ __all__ = [
     "Status",
     "check_api",
     "find_method",
+    "find_metric",
+    "find_renderer",
     "hookimpl",
     "methods",
+    "metrics",
     "plugin_registry",
+    "renderers",
     "reset_registry",
     "resolve",
     "suggest_provider",

@@ -13,6 +13,7 @@ from xaicore.errors import PluginError
 
 _TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _DOTTED_NAME = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
+_SCALES = ("signed", "magnitude", "")
 _COMMAND_NAME = re.compile(r"[a-z][a-z0-9-]*")
 
 
@@ -80,31 +81,93 @@ class MappingSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class MetricSpec:
-    """A metric that judges explanations; `target` is a callable or class. `higher_is_better` gives its direction."""
+    """A metric that judges explanations.
+
+    Parameters
+    ----------
+    name : canonical name, "namespace.metric".
+    target : import string of a `Metric` class of `xaicore.scoring`.
+    summary : one line for lists.
+    higher_is_better : its direction, with its default parameters.
+    sources : where the metric is defined, "Samek et al. 2017, sec. III".
+    bounds : the lowest and the highest value that it takes; None: there is no bound.
+    needs : what it must be given beside inputs and explanation: ("masks",).
+    aliases : familiar names from other tools. A canonical name always wins over an alias.
+    """
 
     name: str
     target: str
     summary: str
     higher_is_better: bool
     sources: tuple[str, ...] = ()
+    bounds: tuple[float | None, float | None] = (None, None)
+    needs: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_dotted(self)
-        _check_tuples(self, "sources")
+        _check_tuples(self, "sources", "needs", "aliases")
+
+    @property
+    def namespace(self) -> str:
+        return self.name.partition(".")[0]
+
+    @property
+    def bare_name(self) -> str:
+        return self.name.partition(".")[2]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RendererSpec:
-    """A way to show explanations; `target` is a callable. `inputs` says what it can show: "image", "text", ..."""
+    """A way to draw the relevance of one sample.
+
+    The target is called with keywords, ``target(relevance=..., ax=..., **options)``; it draws on the axes, or on new
+    ones where `ax` is None, and returns them. Of the options that others set for it (`image`, `pool`, `scale`, `mean`,
+    `std`, `cmap`) it is given those that its signature has.
+
+    Parameters
+    ----------
+    name : canonical name, "namespace.renderer".
+    target : import string of the function.
+    summary : one line for lists.
+    inputs : what it can show: "image", "text", "series", "tabular".
+    aliases : familiar names from other tools. A canonical name always wins over an alias.
+    given_as : the parameter that takes what was explained ("image", "values"); "" where it draws relevance alone.
+    needs_input : whether that must be given.
+    scale : what its colours stand for: "signed" from -scale to scale, "magnitude" from 0 to scale, "" for no scale.
+    colours : the matplotlib colour map of that scale; "" for the diverging one that the user chooses with `cmap`.
+    measure : import string of what turns relevance and options into the values on that scale; "" for relevance pooled
+        over channels.
+    """
 
     name: str
     target: str
     summary: str
     inputs: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    given_as: str = ""
+    needs_input: bool = False
+    scale: str = ""
+    colours: str = ""
+    measure: str = ""
 
     def __post_init__(self) -> None:
         _check_dotted(self)
-        _check_tuples(self, "inputs")
+        _check_tuples(self, "inputs", "aliases")
+        if self.scale not in _SCALES:
+            raise PluginError(f"RendererSpec {self.name!r}: scale={self.scale!r}; one of {_SCALES}.")
+        if self.needs_input and not self.given_as:
+            raise PluginError(f"RendererSpec {self.name!r} needs an input: say with given_as which parameter takes it.")
+        if self.measure and not _TARGET.fullmatch(self.measure):
+            raise PluginError(f"RendererSpec: measure {self.measure!r} is no import string; write 'package.module:f'.")
+
+    @property
+    def namespace(self) -> str:
+        return self.name.partition(".")[0]
+
+    @property
+    def bare_name(self) -> str:
+        return self.name.partition(".")[2]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Which plugins are installed, in which order they are looked at, and which the user allows.
 
-Several distributions may claim one namespace. The order decides: first the first-party distribution
-`xai-<namespace>`, then the others by name. The first that the user has not disabled owns the
+Several distributions may claim one namespace. The order decides: first what the core itself brings, then the first-party
+distribution `xai-<namespace>`, then the others by name. The first that the user has not disabled owns the
 namespace, even if it then fails to load: a method never silently changes its meaning because
 another plugin broke.
 """
@@ -17,6 +17,8 @@ from typing import Any
 from importlib_metadata import EntryPoint, distributions
 
 GROUP = "xaicore.plugins"
+CORE = "xaicore"
+"""The distribution of the core, which registers what it brings as a plugin does."""
 
 Distribution = Any  # what `distributions()` yields has another type in each version of importlib-metadata
 
@@ -32,10 +34,10 @@ class Candidate:
     cause: Exception | None = None
 
     @property
-    def order(self) -> tuple[str, bool, str]:
-        """Sort key: by namespace; within it the first-party distribution first, the others by name."""
+    def order(self) -> tuple[str, bool, bool, str]:
+        """Sort key: by namespace; within it the core first, then the first-party distribution, the others by name."""
         name = normalized(self.distribution)
-        return self.namespace, name != f"xai-{normalized(self.namespace)}", name
+        return self.namespace, name != CORE, name != f"xai-{normalized(self.namespace)}", name
 
 
 def normalized(name: str) -> str:
@@ -83,8 +85,9 @@ def _identity(distribution: Distribution) -> tuple[str, str]:
 class Switches:
     """What the environment says about plugins; namespaces and names of distributions are both understood.
 
-    XAICORE_PLUGINS : comma-separated; if set, only these are loaded.
-    XAICORE_DISABLE_PLUGINS : comma-separated, or "all"; these are not loaded. Wins over XAICORE_PLUGINS.
+    XAICORE_PLUGINS : comma-separated; if set, only these are loaded, and what the core itself brings.
+    XAICORE_DISABLE_PLUGINS : comma-separated, or "all" for all but the core's own; these are not loaded. Wins over
+        XAICORE_PLUGINS.
     XAICORE_STRICT_PLUGINS : "1" raises the first failure to load instead of reporting it.
     """
 
@@ -104,9 +107,10 @@ class Switches:
     def why_disabled(self, candidate: Candidate) -> str | None:
         """Return what keeps this plugin from loading, or None."""
         names = {normalized(candidate.namespace), normalized(candidate.distribution)}
-        if self.denied & (names | {"all"}):
+        own = normalized(candidate.distribution) == CORE  # part of the core: goes only where it is named itself
+        if self.denied & (names if own else names | {"all"}):
             return "XAICORE_DISABLE_PLUGINS names it."
-        if self.allowed is not None and not self.allowed & names:
+        if self.allowed is not None and not own and not self.allowed & names:
             return "XAICORE_PLUGINS is set and does not name it."
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 KNOWN_PACKAGES = {
     "activation_max": "xai-activation-max",
     "deeptaylor": "xai-deeptaylor",
+    "evaluation": "xai-evaluation",
     "gradients": "xai-gradients",
     "lrp": "xai-lrp",
     "lstm": "xai-lstm",

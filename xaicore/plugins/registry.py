@@ -10,9 +10,9 @@ from typing import TypeVar
 from xaicore.plugins.descriptors import CommandSpec, Descriptor, MappingSpec, MethodSpec, MetricSpec, RendererSpec
 from xaicore.plugins.discovery import Switches, find_candidates, normalized
 from xaicore.plugins.loading import LoadedPlugin, PluginInfo, Status, load_all
-from xaicore.plugins.lookup import look_up
+from xaicore.plugins.lookup import METRIC, RENDERER, look_up
 
-CORE_COMMANDS = ("check", "demo", "explain", "info", "list", "plugins")
+CORE_COMMANDS = ("audit", "check", "compare", "demo", "explain", "info", "list", "plugins", "tune")
 """Names of subcommands that no plugin may take."""
 
 SpecT = TypeVar("SpecT", bound=Descriptor)
@@ -77,6 +77,14 @@ class PluginRegistry:
         """
         return look_up(name, self.methods(), self.plugins())
 
+    def find_metric(self, name: str) -> MetricSpec:
+        """Return the metric with this canonical name, alias, or unique bare name; as `find_method`."""
+        return look_up(name, self.metrics(), self.plugins(), METRIC)
+
+    def find_renderer(self, name: str) -> RendererSpec:
+        """Return the renderer with this canonical name, alias, or unique bare name; as `find_method`."""
+        return look_up(name, self.renderers(), self.plugins(), RENDERER)
+
     def how_to_get(self, package: str) -> str:
         """Return what to do to have what a distribution brings: install it, or mend what keeps it from loading."""
         for info in self.plugins():
@@ -119,6 +127,26 @@ def reset_registry() -> None:
 def methods() -> tuple[MethodSpec, ...]:
     """Return every installed method, by name, without importing torch."""
     return plugin_registry().methods()
+
+
+def metrics() -> tuple[MetricSpec, ...]:
+    """Return every installed metric, by name, without importing torch."""
+    return plugin_registry().metrics()
+
+
+def renderers() -> tuple[RendererSpec, ...]:
+    """Return every installed renderer, by name, without importing matplotlib."""
+    return plugin_registry().renderers()
+
+
+def find_metric(name: str) -> MetricSpec:
+    """Return the installed metric with this canonical name, alias or unique bare name."""
+    return plugin_registry().find_metric(name)
+
+
+def find_renderer(name: str) -> RendererSpec:
+    """Return the installed renderer with this canonical name, alias or unique bare name."""
+    return plugin_registry().find_renderer(name)
 
 
 def find_method(name: str) -> MethodSpec:

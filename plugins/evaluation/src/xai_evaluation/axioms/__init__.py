@@ -1,0 +1,1 @@
+"""What an explanation owes by its definition."""

@@ -1,0 +1,1 @@
+"""How few features an explanation rests on."""

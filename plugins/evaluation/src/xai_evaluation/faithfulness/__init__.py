@@ -1,0 +1,1 @@
+"""How far relevance tells what the model relies on."""

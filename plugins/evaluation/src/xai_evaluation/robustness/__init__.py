@@ -1,0 +1,1 @@
+"""How little relevance changes where the input changes little."""

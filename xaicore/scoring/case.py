@@ -1,0 +1,208 @@
+"""What a metric judges: an explanation, and everything that can be asked about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from xaicore.analyzers import Analyzer, CallableEvaluation, Target
+from xaicore.engine import Block, Engine, Sweep
+from xaicore.errors import InputError, ParameterError
+from xaicore.explanation import Explanation
+from xaicore.explanation.masks import as_masks, masks_from_boxes
+
+Result = TypeVar("Result")
+QUANTITIES = ("output", "probability")
+"""What of the model's output a metric looks at: the explained value as it is, or after a softmax over the classes."""
+
+
+class Case:
+    """The explanation that one analyzer gives of B samples, the samples, and the model.
+
+    Everything is computed on first use: a metric that asks for the explanation alone runs no model.
+
+    Parameters
+    ----------
+    analyzer : Analyzer
+        Gives the explanation, and others for changed samples.
+    inputs, target
+        As in its ``analyze``.
+    explanation : Explanation, optional
+        That of these samples, where it is there already.
+    masks : tensor or array, optional
+        Where the object is, (B, H, W) or as `xaicore.explanation.as_masks` takes them.
+    boxes : optional
+        The same as boxes; see `xaicore.explanation.masks_from_boxes`.
+    engine : Engine, optional
+        How everything is run.
+    options : dict
+        Further options of ``analyze``.
+    evaluation : CallableEvaluation, optional
+        That of the same samples and target by another case, which is shared.
+
+    Attributes
+    ----------
+    analyzer : Analyzer
+    engine : Engine
+    """
+
+    def __init__(
+        self,
+        analyzer: Analyzer,
+        inputs: Any,
+        target: Any = None,
+        *,
+        explanation: Explanation | None = None,
+        masks: Any = None,
+        boxes: Any = None,
+        engine: Engine | None = None,
+        options: Mapping[str, Any] | None = None,
+        evaluation: CallableEvaluation | None = None,
+    ) -> None:
+        self.analyzer, self.inputs, self.engine = analyzer, inputs, engine or Engine()
+        self._target, self._given_explanation, self._given_evaluation = target, explanation, evaluation
+        self._masks, self._boxes, self._options = masks, boxes, dict(options or {})
+        if "layer" in self._options:
+            raise ParameterError("metrics judge the relevance of inputs: leave layer= out")
+        if masks is not None and boxes is not None:
+            raise ParameterError("give masks= or boxes=, not both")
+
+    @property
+    def model(self) -> Any:
+        """The model that is explained."""
+        return self.analyzer.model
+
+    @cached_property
+    def explanation(self) -> Explanation:
+        """The explanation that is judged."""
+        if self._given_explanation is not None:
+            return self._given_explanation
+        found = self.analyzer.analyze(self.inputs, self._target, engine=self.engine.within(), **self._options)
+        return found.detach()
+
+    @cached_property
+    def evaluation(self) -> CallableEvaluation:
+        """The model as it is called: what it says to these samples, and to changed ones."""
+        if self._given_evaluation is not None:
+            return self._given_evaluation
+        output = self._options.get("output")
+        return CallableEvaluation(self.model, self.inputs, self._target, output=output, engine=self.engine.within())
+
+    def __len__(self) -> int:
+        """Number of samples, B."""
+        return len(self.explanation)
+
+    @cached_property
+    def relevance(self) -> dict[str, Tensor]:
+        """The relevance of each input by name, (B, ...), in float64; inputs that are not explained are left out."""
+        found = self.explanation.relevance
+        if isinstance(found, Tensor):
+            names = [name for name, x in self.varied.items() if x.shape == found.shape]
+            if len(names) != 1:
+                raise InputError(
+                    f"relevance of shape {tuple(found.shape)} fits none of the inputs: "
+                    f"{ {name: tuple(x.shape) for name, x in self.varied.items()} }"
+                )
+            return {names[0]: found.double()}
+        return {name: each.double() for name, each in found.items() if name in self.varied}
+
+    @property
+    def varied(self) -> dict[str, Tensor]:
+        """The inputs that can be changed, by name, (B, ...) each, where the model is."""
+        return self.evaluation.varied
+
+    @cached_property
+    def masks(self) -> Tensor:
+        """Where the object is: boolean (B, 1, ...), to broadcast against the relevance of the one input.
+
+        Raises
+        ------
+        InputError
+            Where no masks and no boxes were given, or they do not fit.
+        """
+        if self._masks is None and self._boxes is None:
+            raise InputError("this metric needs to know where the object is: give masks=, or boxes=")
+        if len(self.relevance) != 1:
+            raise InputError(f"masks belong to one input; the model has {', '.join(map(repr, self.relevance))}")
+        (relevance,) = self.relevance.values()
+        if self._boxes is None:
+            return as_masks(self._masks, relevance)
+        if relevance.ndim != 4 or len(self._boxes) != len(relevance):
+            raise InputError(f"{len(self._boxes)} samples have boxes; the relevance has shape {tuple(relevance.shape)}")
+        return masks_from_boxes(self._boxes, *relevance.shape[2:])
+
+    @property
+    def target(self) -> Target:
+        """The explained quantity; predicted classes are those of the samples as they are."""
+        return self.evaluation.target
+
+    def values(self, quantity: str = "output") -> Tensor:
+        """The explained value of each sample as it is, (B,)."""
+        return self._measured(self.evaluation.prediction, self.target, quantity)
+
+    def scores(self, varied: Mapping[str, Tensor], block: Block, quantity: str = "output") -> Tensor:
+        """The explained value for each row of a block, (rows,): of the same class, whatever is predicted now.
+
+        Parameters
+        ----------
+        varied : dict of str to Tensor
+            The inputs of each row, (rows, ...).
+        block : Block
+            Which samples and steps the rows are.
+        quantity : {"output", "probability"}
+        """
+        outputs = self.evaluation.outputs(varied, block)
+        return self._measured(outputs, self.evaluation.target_of(block), quantity)
+
+    def relevance_of(self, varied: Mapping[str, Tensor], block: Block) -> dict[str, Tensor]:
+        """What the analyzer says of each row of a block, (rows, ...), in float64: for the same classes as before."""
+        arguments = self.evaluation.as_given(self.evaluation.arguments(varied, block))
+        explanation = self.explain(self.analyzer, arguments, self.evaluation.target_of(block))
+        found = explanation.relevance
+        named = {next(iter(self.relevance)): found} if isinstance(found, Tensor) else found
+        return {name: named[name].detach().double() for name in self.relevance}
+
+    def explain(self, analyzer: Analyzer, inputs: Any, target: Any) -> Explanation:
+        """Explain other inputs, or by another analyzer, as this case was explained."""
+        return analyzer.analyze(inputs, target, engine=self.engine.within(), **self._options)
+
+    def sweep(self, steps: int, function: Callable[[Block], Result], *, explains: bool = False) -> Sweep[Result]:
+        """Run ``function`` over all steps of all samples, in blocks that fit into memory; see `xaicore.Engine.sweep`.
+
+        Parameters
+        ----------
+        steps : int
+            How many changed versions of each sample there are.
+        function : callable
+            Given a `Block`, makes its rows, runs them, and returns something that does not hold on to them.
+        explains : bool
+            Whether it calls `relevance_of`, which sees to memory itself: then a block is one step of all samples.
+        """
+        footprint = None if explains else self.evaluation.footprint
+        return self.engine.sweep(
+            len(self), steps, function, device=self.evaluation.device, footprint=footprint, outer=explains
+        )
+
+    def _measured(self, outputs: Tensor, target: Target, quantity: str) -> Tensor:
+        if quantity not in QUANTITIES:
+            raise ParameterError(f"quantity={quantity!r} must be one of {', '.join(QUANTITIES)}")
+        if quantity == "probability":
+            outputs = self._as_probabilities(outputs)
+        return target.score(outputs).detach().double()
+
+    def _as_probabilities(self, outputs: Tensor) -> Tensor:
+        if outputs.ndim < 2 or outputs.shape[1] < 2:
+            raise ParameterError(
+                f"quantity='probability' needs an output with several classes; this has shape {tuple(outputs.shape)}"
+            )
+        return outputs if self._is_probable else torch.softmax(outputs.double(), 1)
+
+    @cached_property
+    def _is_probable(self) -> bool:
+        """Whether the model returns probabilities already."""
+        found = self.evaluation.prediction.double()
+        return bool((found >= 0).all()) and bool(((found.sum(1) - 1).abs() < 1e-3).all())
