@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from xaicore.analyzers import (
         Analyzer,
         Contrast,
+        ExternalMethod,
+        GivenRelevance,
         NoiseAverage,
         SlidingWindow,
         TranslationAverage,
         baselines,
-        compare,
         create_analyzer,
         explain,
     )
@@ -56,11 +57,12 @@ if TYPE_CHECKING:
     from xaicore.plugins import find_method, find_metric, find_renderer, methods, metrics, renderers
     from xaicore.propagation import Composite
     from xaicore.scoring import Scores, create_metric, evaluate
+    from xaicore.studies import Audit, Comparison, Ranking, audit, compare, tune
 
 _HOMES = {
     "xaicore.analyzers": (
-        "Analyzer", "Contrast", "NoiseAverage", "SlidingWindow", "TranslationAverage", "baselines", "compare",
-        "create_analyzer", "explain",
+        "Analyzer", "Contrast", "ExternalMethod", "GivenRelevance", "NoiseAverage", "SlidingWindow",
+        "TranslationAverage", "baselines", "create_analyzer", "explain",
     ),
     "xaicore.engine": ("Batch", "Engine", "batches"),
     "xaicore.explanation": ("Diagnostics", "Explanation", "load_explanation"),
@@ -71,29 +73,37 @@ _HOMES = {
     "xaicore.plugins": ("find_method", "find_metric", "find_renderer", "methods", "metrics", "renderers"),
     "xaicore.propagation": ("Composite",),
     "xaicore.scoring": ("Scores", "create_metric", "evaluate"),
+    "xaicore.studies": ("Audit", "Comparison", "Ranking", "audit", "compare", "tune"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _ROOMS = (
-    "analyzers", "engine", "errors", "explanation", "graph", "plugins", "propagation", "scoring", "visualization",
+    "analyzers", "engine", "errors", "explanation", "graph", "plugins", "propagation", "reports", "scoring", "studies",
+    "visualization",
 )  # fmt: skip
 
 __all__ = [
     "API_VERSION",
     "Analyzer",
+    "Audit",
     "Batch",
+    "Comparison",
     "Composite",
     "Contrast",
     "Diagnostics",
     "Engine",
     "Explanation",
+    "ExternalMethod",
+    "GivenRelevance",
     "Graph",
     "Kind",
     "Layer",
     "NoiseAverage",
+    "Ranking",
     "Scores",
     "SlidingWindow",
     "TranslationAverage",
     "XaicoreError",
+    "audit",
     "baselines",
     "batches",
     "channels",
@@ -118,6 +128,7 @@ __all__ = [
     "region",
     "renderers",
     "trace",
+    "tune",
     "under",
     "up_to",
 ]

@@ -22,17 +22,17 @@ __all__ = ["here"]  # a fixture for all tests
 def test_settings_of_the_engine_and_its_report() -> None:
     folder = folder_of(*[8] * 5)
     plain = run_json("own_models:of_one_size", folder)
-    assert "report" not in plain
-    chosen = run_json("own_models:of_one_size", folder, "--batch-size", "2", "--device", "cpu", "--report")
-    assert chosen["report"]["batches"] == {"2": 2, "1": 1} and chosen["report"]["device"] == "cpu"
-    lower = run_json("own_models:of_one_size", folder, "--precision", "bfloat16", "--report")
-    assert lower["report"]["precision"] == "bfloat16"
+    assert "timing" not in plain
+    chosen = run_json("own_models:of_one_size", folder, "--batch-size", "2", "--device", "cpu", "--timing")
+    assert chosen["timing"]["batches"] == {"2": 2, "1": 1} and chosen["timing"]["device"] == "cpu"
+    lower = run_json("own_models:of_one_size", folder, "--precision", "bfloat16", "--timing")
+    assert lower["timing"]["precision"] == "bfloat16"
     for one, other in zip(plain["samples"], lower["samples"], strict=True):
         assert one["relevance_sum"] == pytest.approx(other["relevance_sum"], abs=0.05)
     assert [each["relevance_sum"] for each in plain["samples"]] != [each["relevance_sum"] for each in lower["samples"]]
-    small = run_json("own_models:of_one_size", folder, "--memory-limit", "1 KB", "--report")
-    assert small["report"]["batches"] == {"1": 5}
-    assert "batch sizes" in run("own_models:of_one_size", folder, "--report").stdout
+    small = run_json("own_models:of_one_size", folder, "--memory-limit", "1 KB", "--timing")
+    assert small["timing"]["batches"] == {"1": 5}
+    assert "batch sizes" in run("own_models:of_one_size", folder, "--timing").stdout
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_methods_without_an_engine_get_the_batch_size_and_refuse_the_rest(own_me
     np.save("x.npy", np.zeros((3, 3), np.float32))
     run_json("own_models:of_numbers", "x.npy", "--batch-size", "2", method="own.alone")
     assert sys.modules["own_methods"].Alone.sizes == [2, 2]
-    for option in (["--precision", "bfloat16"], ["--memory-limit", "1 GB"], ["--report"]):
+    for option in (["--precision", "bfloat16"], ["--memory-limit", "1 GB"], ["--timing"]):
         refused = run("own_models:of_numbers", "x.npy", *option, method="own.alone")
         assert refused.exit_code == 2 and f"cannot be run with {option[0]}" in " ".join(refused.stderr.split())
 

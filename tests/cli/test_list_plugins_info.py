@@ -119,6 +119,25 @@ def test_list_narrows_to_a_family(painted: Any) -> None:
     assert "No installed method is of the family 'arts'. Did you mean 'art'?" in result.stderr
 
 
+def test_list_of_renderers_and_metrics_have_their_own_columns() -> None:
+    header, *lines = run("list", "--renderers").stdout.splitlines()
+    assert header.split() == ["RENDERER", "DRAWS", "PACKAGE", "SUMMARY"]
+    (contours,) = [line for line in lines if line.startswith("core.contours ")]
+    assert contours.split()[1:3] == ["image", "xaicore"]
+    records = {record["name"]: record for record in json.loads(run("list", "--renderers", "--json").stdout)}
+    assert records["core.gated"]["scale"] == "magnitude" and records["core.gated"]["needs_input"]
+    assert run("list", "--metrics").stdout.split()[:4] == ["METRIC", "BETTER", "PACKAGE", "SUMMARY"]
+
+
+def test_lists_of_what_nobody_brings_say_what_to_install(painted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XAICORE_DISABLE_PLUGINS", "all,core")
+    assert "pip install xai-evaluation" in run("list", "--metrics").stdout
+    assert "No renderers are usable" in run("list", "--renderers").stdout
+    assert json.loads(run("list", "--renderers", "--json").stdout) == []
+    refused = run("list", "--renderers", "--family", "gradient")
+    assert refused.exit_code == 2 and "renderers have none" in refused.stderr
+
+
 def test_list_notes_broken_plugins_beside_its_output(painted: Any) -> None:
     painted.install("bad-pkg", "bad", "raise RuntimeError('out of paint')")
     result = run("list", "--json")
@@ -212,7 +231,7 @@ def test_a_command_of_a_plugin_runs_and_is_in_the_help(painted: Any) -> None:
     assert run("paint", "kitchen").stdout == "painted kitchen\n"
     help_page = run("--help").stdout
     assert "Paint a wall." in help_page
-    assert "List the installed methods." in help_page
+    assert "List the installed methods, metrics or renderers." in help_page
 
 
 def test_an_unknown_command_suggests_the_nearest(painted: Any) -> None:

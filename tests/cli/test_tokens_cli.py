@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -96,6 +98,8 @@ def test_words_stand_for_the_ids_beside_an_image(drawn: list[list[str]]) -> None
         (["token_models:Reader", "ids.pt", "--words", "empty.txt"], "is empty"),
         (["token_models:Reader", "ids.pt", "--words", "none.txt"], "cannot be read as text"),
         (["token_models:table", "table.pt", "--words", "words.txt"], "--words is for integer inputs"),
+        (["token_models:table", "table.pt", "--show"], "--show is for integer inputs"),
+        (["token_models:Reader", "ids.pt", "--merge", "auto"], "give them with --words"),
         (["token_models:table", "labelled.pt"], "INPUT must hold what the forward takes"),
         (["token_models:Reader", "ids.pt", "-t", "1 vs 0", "--layer", "nothing"], "nothing"),
     ],
@@ -114,6 +118,38 @@ def test_a_folder_that_was_there_stays_and_so_does_what_was_written() -> None:
     assert Path("mine").is_dir()
     assert run("explain", "token_models:table", "table.pt", "-m", "gradients.saliency", "-o", "a/b").exit_code == 0
     assert len(list(Path("a/b").iterdir())) == 4
+
+
+def test_a_page_of_tokens_lies_beside_the_figure_and_holds_nothing_but_text() -> None:
+    Path("words.txt").write_text("<pad>\n<script>alert(1)</script>\n##like\nun\n##ly\nfive\nsix\nseven\n&amp;\n")
+    result = run(
+        "explain", "token_models:Reader", "ids.pt", "-m", "gradients.input_x_gradient", "-o", "out", "--words",
+        "words.txt", "--merge", "auto", "-t", "1", "--json",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    first, second = (Path(f"out/ids_{number}.html").read_text("utf-8") for number in (0, 1))
+    assert "<script" not in first and "explained: 1" in first
+    assert re.findall(r">([^<]*)</span>", first)[:4] == [
+        "un", "&lt;script&gt;alert(1)&lt;/script&gt;like", "&lt;script&gt;alert(1)&lt;/script&gt;", "&lt;pad&gt;",
+    ]  # fmt: skip
+    assert first.count('role="listitem"') == 4 and second.count('role="listitem"') == 5
+    files = [sample["files"] for sample in json.loads(result.stdout)["samples"]]
+    assert [[Path(file).name for file in own] for own in files] == [
+        ["ids_0.safetensors", "ids_0.png", "ids_0.html"], ["ids_1.safetensors", "ids_1.png", "ids_1.html"],
+    ]  # fmt: skip
+
+
+def test_tokens_are_shown_where_asked_to() -> None:
+    arguments = ["explain", "token_models:Reader", "ids.pt", "-m", "gradients.input_x_gradient", "-o", "out"]
+    words = ["--words", "words.txt", "--show"]
+    Path("words.txt").write_text("\n".join(["<pad>", "\x1b[2Jone", *WORDS[2:]]), encoding="utf-8")
+    shown = run(*arguments, *words)
+    assert shown.exit_code == 0 and "\x1b" not in shown.output
+    assert r"\x1b[2Jone(" in shown.stdout and "ids_1: explained: " in shown.stdout and "$two$(" in shown.stdout
+    assert "(.safetensors) and figures (.png, .html) to out" in shown.stdout
+    quiet = run(*arguments, *words, "--json")
+    assert json.loads(quiet.stdout) and "$two$(" in quiet.stderr
+    assert "three(" not in run(*arguments, *words[:2]).output
 
 
 def test_check_says_how_several_shapes_are_given() -> None:

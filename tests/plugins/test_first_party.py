@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 
@@ -23,6 +24,12 @@ METHODS = [
 ]
 
 
+RENDERERS = [
+    *("heatmap", "graymap", "overlay", "gated", "segments", "pattern", "blend", "contours", "projection"),
+    *("bars", "waterfall", "summary", "tokens", "series", "channels_time"),
+]
+
+
 @pytest.mark.parametrize("namespace", KNOWN_PACKAGES)
 def test_a_first_party_plugin_loads(namespace: str) -> None:
     (info,) = [info for info in REGISTRY.plugins() if info.namespace == namespace]
@@ -37,6 +44,17 @@ def test_a_promised_method_exists_and_its_class_can_be_imported(name: str) -> No
     assert isinstance(resolve(spec.target), type)
     assert spec.sources
     assert 0 < len(spec.summary) <= 90
+
+
+@pytest.mark.parametrize("name", RENDERERS)
+def test_a_renderer_of_the_core_exists_and_takes_relevance_and_axes(name: str) -> None:
+    spec = REGISTRY.find_renderer(name)
+    assert spec.name == f"core.{name}" and REGISTRY.provider(spec).distribution == "xaicore"
+    parameters = inspect.signature(resolve(spec.target)).parameters
+    assert {"relevance", "ax"} <= set(parameters)
+    assert not spec.given_as or spec.given_as in parameters
+    assert spec.inputs and 0 < len(spec.summary) <= 90
+    assert not spec.measure or callable(resolve(spec.measure))
 
 
 @pytest.mark.parametrize(

@@ -207,12 +207,30 @@ def test_the_deny_list_keeps_a_plugin_from_being_imported(site: Any, monkeypatch
     assert info("good", registry).status is Status.OK
 
 
-def test_all_plugins_can_be_disabled(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_plugins_can_be_disabled_but_the_core_stays(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     site.install("good-pkg", "good", GOOD)
     monkeypatch.setenv("XAICORE_DISABLE_PLUGINS", "all")
     registry = PluginRegistry.discover()
-    assert {plugin.status for plugin in registry.plugins()} == {Status.DISABLED}
+    assert info("core", registry).status is Status.OK
+    assert {plugin.status for plugin in registry.plugins() if plugin.namespace != "core"} == {Status.DISABLED}
     assert registry.methods() == ()
+    monkeypatch.setenv("XAICORE_DISABLE_PLUGINS", "all,core")
+    assert info("core").status is Status.DISABLED
+
+
+def test_an_allow_list_need_not_name_the_core(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XAICORE_PLUGINS", "lrp")
+    registry = PluginRegistry.discover()
+    assert info("core", registry).status is Status.OK
+    assert "core.heatmap" in [spec.name for spec in registry.renderers()]
+
+
+def test_nobody_takes_the_namespace_of_the_core(site: Any) -> None:
+    site.install("xai-core", "core", "raise AssertionError('imported')")
+    found = {plugin.distribution: plugin for plugin in PluginRegistry.discover().plugins()}
+    assert found["xaicore"].status is Status.OK
+    assert found["xai-core"].status is Status.CONFLICT
+    assert "the namespace 'core' is taken by xaicore" in found["xai-core"].cause
 
 
 def test_the_allow_list_lets_only_its_plugins_load(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,8 +51,9 @@ def xaicore_commands():
 
 @pytest.fixture
 def registry(site: Any, monkeypatch: pytest.MonkeyPatch) -> PluginRegistry:
-    """Two plugins, `bar` and `foo`, and no other."""
+    """Two plugins, `bar` and `foo`, and no other, not even what the core brings."""
     monkeypatch.setenv("XAICORE_PLUGINS", "foo,bar")
+    monkeypatch.setenv("XAICORE_DISABLE_PLUGINS", "core")
     site.install(
         "foo-pkg", "foo", PLUGIN.format(namespace="foo", methods=[("zeta", ("Zeta",)), ("same", ()), ("alpha", ())])
     )

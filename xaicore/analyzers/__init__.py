@@ -2,17 +2,18 @@
 
 from xaicore.analyzers import baselines
 from xaicore.analyzers.advice import Advice
-from xaicore.analyzers.api import compare, create_analyzer, explain
+from xaicore.analyzers.api import create_analyzer, create_analyzers, explain, explain_each
 from xaicore.analyzers.base import Analyzer, check_is_module
 from xaicore.analyzers.evaluation import Evaluation
 from xaicore.analyzers.expansion import Attribution, ExpansionAnalyzer
+from xaicore.analyzers.external import ExternalMethod, GivenRelevance
 from xaicore.analyzers.noise import NoiseAverage
 from xaicore.analyzers.on_callable import CallableEvaluation
 from xaicore.analyzers.on_graph import GraphEvaluation
 from xaicore.analyzers.propagation import PropagationAnalyzer
 from xaicore.analyzers.sliding_window import SlidingWindow
 from xaicore.analyzers.targets import Contrast, Target, resolve_target
-from xaicore.analyzers.translation import TranslationAverage
+from xaicore.analyzers.translation import Translation, TranslationAverage
 from xaicore.analyzers.varying import varied_inputs
 
 __all__ = [
@@ -23,17 +24,21 @@ __all__ = [
     "Contrast",
     "Evaluation",
     "ExpansionAnalyzer",
+    "ExternalMethod",
+    "GivenRelevance",
     "GraphEvaluation",
     "NoiseAverage",
     "PropagationAnalyzer",
     "SlidingWindow",
     "Target",
+    "Translation",
     "TranslationAverage",
     "baselines",
     "check_is_module",
-    "compare",
     "create_analyzer",
+    "create_analyzers",
     "explain",
+    "explain_each",
     "resolve_target",
     "varied_inputs",
 ]

@@ -1,4 +1,4 @@
-"""Analyzers by name: create, explain, compare."""
+"""Analyzers by name: create one or several, explain by one or several."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from xaicore.analyzers.base import Analyzer, check_is_module
 from xaicore.analyzers.jobs import Job, Options, engine_of
 from xaicore.analyzers.joint import explain_jointly
 from xaicore.analyzers.propagation import PropagationAnalyzer
-from xaicore.errors import ParameterError
+from xaicore.engine import Batch, Engine, batches_of, is_stream
+from xaicore.errors import InputError, ParameterError, TargetError
 from xaicore.explanation import Explanation
 from xaicore.plugins import find_method, resolve
 
@@ -56,49 +57,73 @@ def explain(model: Any, inputs: Any, *, method: str, target: Any = None, **param
     return create_analyzer(method, model, **params).analyze(inputs, target, **options)
 
 
-def compare(
-    model: Any,
-    inputs: Any,
-    *,
-    methods: Sequence[str | Analyzer] | Mapping[str, Mapping[str, Any] | None],
-    target: Any = None,
-    **options: Any,
-) -> dict[str, Explanation]:
-    """Explain the same inputs by several methods; propagation methods share one forward pass.
+def explain_each(
+    model: Any, inputs: Any, requests: Sequence[tuple[Analyzer, Any]], **options: Any
+) -> list[Explanation]:
+    """Explain the same inputs by several analyzers, each with a target of its own; one explanation a request.
 
-    Only where inner layers are named (``layer=``, ``record=``, ``filter=``) does each family take a forward of its own.
+    Propagation methods share one forward pass, whatever their targets. Only where inner layers are named
+    (``layer=``, ``record=``, ``filter=``) does each family take a forward of its own.
 
     Parameters
     ----------
-    model, inputs, target, **options
+    model, inputs, **options
         See `PropagationAnalyzer.analyze`.
-    methods : sequence of names or analyzers, or mapping of names to parameters
-        ``["lrp.epsilon", "gradients.saliency"]``, or ``{"lrp.epsilon": {"epsilon": 0.25}}``, with None or an empty
-        dict where there are none.
-
-    Returns
-    -------
-    dict of str to Explanation
-        By the canonical name of the method, in the order given; an analyzer whose name is taken gets a number.
+    requests : sequence of (Analyzer, target)
+        Of analyzers of this model.
     """
-    analyzers = _analyzers(model, methods)
     engine = engine_of(options)
-    joint = [a for a in analyzers if isinstance(a, PropagationAnalyzer)]
+    if is_stream(inputs):
+        inner = engine.within()
+        parts = [_of_batch(model, batch, requests, inner, options) for batch in batches_of(inputs)]
+        if not parts:
+            raise InputError("There is nothing to explain: the stream of inputs holds no batch.")
+        return [Explanation.concat(each) for each in zip(*parts, strict=True)]
+    joint = [number for number, (analyzer, _) in enumerate(requests) if isinstance(analyzer, PropagationAnalyzer)]
     found: dict[int, Explanation] = {}
     if joint:
-        choices = Options.named(options)
-        jobs = [Job(analyzer, target) for analyzer in joint]
-        explanations = explain_jointly(check_is_module(model), inputs, jobs, choices, engine)
-        found.update({id(a): explanation for a, explanation in zip(joint, explanations, strict=True)})
-    for analyzer in analyzers:
-        if id(analyzer) not in found:
-            found[id(analyzer)] = analyzer.analyze(inputs, target, engine=engine, **options)
-    return _by_name([(analyzer.method, found[id(analyzer)]) for analyzer in analyzers])
+        jobs = [Job(*requests[number]) for number in joint]  # type: ignore[arg-type]
+        explanations = explain_jointly(check_is_module(model), inputs, jobs, Options.named(options), engine)
+        found.update(zip(joint, explanations, strict=True))
+    for number, (analyzer, target) in enumerate(requests):
+        if number not in found:
+            found[number] = analyzer.analyze(inputs, target, engine=engine, **options)
+    return [found[number] for number in range(len(requests))]
 
 
-def _analyzers(
-    model: Any, methods: Sequence[str | Analyzer] | Mapping[str, Mapping[str, Any] | None]
-) -> list[Analyzer]:
+def _of_batch(
+    model: Any, batch: Batch, requests: Sequence[tuple[Analyzer, Any]], engine: Engine, options: Mapping[str, Any]
+) -> list[Explanation]:
+    if batch.target is None:
+        return explain_each(model, batch.inputs, requests, engine=engine, **options)
+    if any(target is not None for _, target in requests):
+        raise TargetError("The batches bring targets of their own: leave target= out.")
+    own = [(analyzer, batch.target) for analyzer, _ in requests]
+    return explain_each(model, batch.inputs, own, engine=engine, **options)
+
+
+Methods = str | Sequence[str | Analyzer] | Mapping[str, Mapping[str, Any] | None]
+
+
+def create_analyzers(model: Any, methods: Methods) -> dict[str, Analyzer]:
+    """Analyzers of several methods by name: the canonical one, with a number where it is taken.
+
+    Parameters
+    ----------
+    methods : str, sequence of names or analyzers, or mapping of names to parameters
+        ``["lrp.epsilon", "gradients.saliency"]``, or ``{"lrp.epsilon": {"epsilon": 0.25}}``, with None or an empty
+        dict where there are none.
+    """
+    named: dict[str, Analyzer] = {}
+    for analyzer in _analyzers(model, methods):
+        number, key = 2, analyzer.method
+        while key in named:
+            key, number = f"{analyzer.method} ({number})", number + 1
+        named[key] = analyzer
+    return named
+
+
+def _analyzers(model: Any, methods: Methods) -> list[Analyzer]:
     if isinstance(methods, str):
         methods = [methods]
     if isinstance(methods, Mapping):
@@ -127,14 +152,3 @@ def _parameters(method: str, given: Any) -> Mapping[str, Any]:
             f"methods: the parameters of {method!r} are {given!r}: give a dict such as {{'epsilon': 0.25}}, or None"
         )
     return given
-
-
-def _by_name(pairs: list[tuple[str, Explanation]]) -> dict[str, Explanation]:
-    named: dict[str, Explanation] = {}
-    for name, explanation in pairs:
-        number = 2
-        key = name
-        while key in named:
-            key, number = f"{name} ({number})", number + 1
-        named[key] = explanation
-    return named

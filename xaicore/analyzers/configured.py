@@ -72,7 +72,7 @@ class Configured:
 def registered_name(cls: type, specs: Iterable[MethodSpec] | Iterable[MetricSpec]) -> str:
     """The canonical name under which a plugin registered a class; that of the class itself where none did."""
     package = cls.__module__.partition(".")[0]
-    own = (spec for spec in specs if spec.target.partition(".")[0] == package)
+    own = (spec for spec in specs if spec.target.partition(":")[0].partition(".")[0] == package)
     # Only what is called like this class is imported.
     alike = (spec for spec in own if spec.target.partition(":")[2] == cls.__qualname__)
     names = (spec.name for spec in alike if resolve(spec.target) is cls)

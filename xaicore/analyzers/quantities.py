@@ -131,6 +131,26 @@ class Predicted(Picked):
         return self if found.dim() == 1 else ElementPerSample([tuple(row) for row in rows], self.output)
 
 
+class Ranked(Picked):
+    """The class with the largest output but ``rank``, sample by sample: 0 is the predicted one."""
+
+    def __init__(self, rank: int, output: str | None = None) -> None:
+        super().__init__(output)
+        self.rank = rank
+
+    def positions(self, output: Tensor) -> Tensor:
+        if output.dim() != 2 or not 0 <= self.rank < output.shape[1]:
+            raise TargetError(
+                f"There is no class number {self.rank + 1} by output: its shape is {tuple(output.shape)}, which "
+                "is to be (B, classes)."
+            )
+        return output.detach().argsort(dim=1, descending=True, stable=True)[:, self.rank : self.rank + 1]
+
+    def fixed(self, output: Callable[[], Tensor]) -> Target:
+        rows: list[list[int]] = self.positions(_checked(output())).tolist()
+        return ElementPerSample([tuple(row) for row in rows], self.output)
+
+
 class Element(Picked):
     """The same element of every sample's output: a class, or an index into several dimensions."""
 

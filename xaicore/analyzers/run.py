@@ -48,7 +48,7 @@ class Run:
         self.batch = part.batch
         self.originals = Originals(self.graph, part, like)
         self.starts = starts_of(self.graph, options.layer)
-        self.recorded = {name: self.graph.find_ref(name) for name in options.record}
+        self.recorded = self._in_order({name: self.graph.find_ref(name) for name in options.record})
         self.filters = self._filters(options.filter or {})
         self.parting = None if options.split is None else self._parting(options.split)
 
@@ -82,6 +82,11 @@ class Run:
         from xaicore.analyzers.compiled import run_compiled  # imports much of torch that nothing else needs
 
         return run_compiled(passes, self.tensors, self.options)
+
+    def _in_order(self, refs: Mapping[str, Ref]) -> dict[str, Ref]:
+        """Named tensors from the inputs to the outputs: so they are read, whatever the order they were asked for."""
+        place = {layer: number for number, layer in enumerate(self.graph.layers)}
+        return dict(sorted(refs.items(), key=lambda pair: place[pair[1].layer]))
 
     def _filters(self, chosen: Mapping[str, Any]) -> dict[Ref, Callable[[Tensor], Tensor]]:
         found: dict[Ref, Callable[[Tensor], Tensor]] = {}

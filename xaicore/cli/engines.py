@@ -31,7 +31,7 @@ def batch_size(text: str) -> int | str:
 
 
 def engine_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add ``--batch-size``, ``--precision``, ``--memory-limit``, ``--device`` and ``--report``."""
+    """Add ``--batch-size``, ``--precision``, ``--memory-limit``, ``--device`` and ``--timing``."""
     decorators = [
         click.option(
             "--batch-size", type=batch_size, metavar="N|auto", default="auto", show_default=True,
@@ -43,7 +43,7 @@ def engine_options(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option("--memory-limit", metavar="SIZE", help="Most memory to plan with, as in '4 GB'."),
         click.option("--device", help="Where the model runs: cpu, cuda, cuda:1. Default: the CPU."),
-        click.option("--report", "reported", is_flag=True, help="Tell what it took: time, batch sizes, memory."),
+        click.option("--timing", is_flag=True, help="Tell what it took: time, batch sizes, memory."),
     ]  # fmt: skip
     for decorate in reversed(decorators):
         command = decorate(command)
@@ -78,14 +78,14 @@ def samples_at_once(analyzer: Analyzer, engine: Engine, model: nn.Module) -> int
     return _SAMPLES.get("cpu" if first is None else first.device.type, _SAMPLES["cpu"])
 
 
-def options_for(analyzer: Analyzer, engine: Engine, given: dict[str, Any], reported: bool) -> dict[str, Any]:
+def options_for(analyzer: Analyzer, engine: Engine, given: dict[str, Any], timing: bool) -> dict[str, Any]:
     """The options of ``analyze``: those that were given, where the method has them, and how it is run.
 
     Parameters
     ----------
     given
         By the name that ``analyze`` knows them by; what is None or False was not given.
-    reported
+    timing
         Whether the engine's report was asked for.
 
     Raises
@@ -103,7 +103,7 @@ def options_for(analyzer: Analyzer, engine: Engine, given: dict[str, Any], repor
     asked = {
         "--precision": engine.precision is not None,
         "--memory-limit": engine.memory_limit is not None,
-        "--report": reported,
+        "--timing": timing,
     }
     for flag, is_asked in asked.items():
         if is_asked:

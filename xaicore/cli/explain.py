@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,14 @@ from xaicore.cli.models import MODEL_HELP, load_model
 from xaicore.cli.options import model_options, parameters_of
 from xaicore.cli.options import target as read_target
 from xaicore.cli.parts import filters_of, layer_filter
+from xaicore.cli.rendering import drawn_by, render_options
+from xaicore.cli.reporting import Collection, report_option
 from xaicore.cli.running import Run
 from xaicore.cli.stream import Piece, Stream
 from xaicore.cli.table import echo_json
 from xaicore.cli.telling import Outcome, nothing_explained
 from xaicore.cli.tricks import trick_options, wrapped
-from xaicore.cli.words import as_text, read_words, words_option
+from xaicore.cli.words import as_text, read_words, show_tokens, words_option, write_page
 from xaicore.cli.writing import output_folder, record, write
 from xaicore.errors import NotFittedError, TargetError
 
@@ -59,10 +62,11 @@ _INTERRUPTED = 130  # what shells say of a command that Ctrl-C ended
 )  # fmt: skip
 @click.option(
     "--percentile", type=click.FloatRange(0, 100, min_open=True), metavar="P",
-    help="Cut the colours of images at this percentile of the relevance, so that faint structure shows. Default: 99 "
+    help="Cut the colours at this percentile of the relevance, so that faint structure shows. Default: 99 "
     "for images of more than 64 pixels a side, else 100.",
 )  # fmt: skip
 @click.option("--overlaid", is_flag=True, help="Draw relevance on top of images, which are grey then.")
+@render_options
 @words_option
 @click.option("--ledger", is_flag=True, help="Keep account of each layer: what biases and stabilizers absorbed.")
 @click.option(
@@ -73,6 +77,7 @@ _INTERRUPTED = 130  # what shells say of a command that Ctrl-C ended
 @click.option(
     "--compile", "compiled", is_flag=True, help="Run as one compiled function: for many inputs; the first takes longer."
 )
+@report_option()
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 def command(
     model: str,
@@ -97,15 +102,20 @@ def command(
     precision: str | None,
     memory_limit: str | None,
     device: str | None,
-    reported: bool,
+    timing: bool,
     folder: Path,
     pattern: float | None,
     percentile: float | None,
     overlaid: bool,
+    renderer: str | None,
+    drawn_with: tuple[tuple[str, Any], ...],
     words: Path | None,
+    merge: str | None,
+    show: bool,
     ledger: bool,
     fallback: str | None,
     compiled: bool,
+    page: Path | None,
     as_json: bool,
 ) -> None:
     """Explain what MODEL makes of each INPUT.
@@ -116,6 +126,7 @@ def command(
     from xaicore.engine import Engine
 
     engine = Engine(batch_size, precision=precision, memory_limit=memory_limit)
+    drawn = drawn_by(renderer, drawn_with, overlaid)
     loaded = load_model(model, weights)
     move(loaded.model, device)
     images = ImageOptions(size, mean, std, input_channels(loaded.model))
@@ -123,7 +134,7 @@ def command(
     analyzer = analyzer_with_data(method, loaded.model, parameters_of(parameters), data, images)
     analyzer = wrapped(analyzer, translations, window, window_stride, noise, noise_samples)
     given = {"output": output, "layer": layer, "filter": filters_of(filters), "ledger": ledger, "fallback": fallback}
-    options = options_for(analyzer, engine, given | {"compile": compiled}, reported)
+    options = options_for(analyzer, engine, given | {"compile": compiled}, timing)
     if loaded.warning:
         click.echo(f"WARNING: {loaded.warning}", err=True)
     strict = len(files) == 1 and not inputs[0].is_dir()
@@ -136,13 +147,20 @@ def command(
     if isinstance(target, list):
         _check_target(target, stream.counted())
     outcome = Outcome(model, run)
+    collection = None if page is None else Collection(page)
 
     def done(piece: Piece, place: int, explanation: Explanation) -> None:
         name = piece.names[place]
         shown = images if is_image(piece.files[place]) else None
-        drawing = {"percentile": percentile, "overlaid": overlaid, **as_text(explanation, vocabulary)}
+        drawing = {"percentile": percentile, "overlaid": overlaid}
+        drawing |= as_text(explanation, vocabulary, merge, show) | drawn
         written = write(explanation, name, folder, shown, pattern, drawing)
+        written += write_page(explanation, name, folder, drawing)
+        if show:
+            show_tokens(explanation, name, drawing, sys.stderr if as_json else sys.stdout)
         outcome.records[piece.numbers[place]] = {**record(explanation, name), "files": written}
+        if collection is not None:
+            collection.add(piece.numbers[place], explanation, name, shown, drawing)
 
     with output_folder(folder, files):
         try:
@@ -150,7 +168,12 @@ def command(
                 outcome.add(explanation)
         except NotFittedError as error:
             raise asks_for_data(error) from error
-    report = engine.report if reported else None
+    if collection is not None and outcome.records:
+        from xaicore.reports import facts_about
+
+        facts = facts_about(loaded.model, weights=weights, data=", ".join(map(str, inputs)), methods=[analyzer])
+        outcome.page = collection.write(f"{model} explained by {outcome.method}", facts, run.skipped)
+    report = engine.report if timing else None
     if as_json:
         echo_json(outcome.json(report))
     elif outcome.records or run.interrupted:

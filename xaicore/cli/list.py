@@ -1,30 +1,68 @@
-"""`xaicore list`: the installed methods."""
+"""`xaicore list`: the installed methods, metrics or renderers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from xaicore.cli.table import echo_json, table
 from xaicore.errors import ParameterError, nearest
-from xaicore.plugins import MethodSpec, PluginRegistry, Status, plugin_registry
+from xaicore.plugins import MethodSpec, MetricSpec, PluginRegistry, RendererSpec, Status, plugin_registry
+
+Spec = MethodSpec | MetricSpec | RendererSpec
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """What can be listed: what it is called, which column tells it apart, and what JSON says beside what all have."""
+
+    noun: str
+    column: str
+    found: Callable[[PluginRegistry], Sequence[Spec]]
+    entry: Callable[[Any], str]
+    fields: tuple[str, ...]
+    none: str
+
+
+_METHODS = _Listing(
+    "method", "FAMILY", lambda registry: registry.methods(), lambda spec: str(spec.family), ("family", "inputs"),
+    "No methods are usable. Explanation methods are plugins: pip install xai-lrp xai-gradients",
+)  # fmt: skip
+_METRICS = _Listing(
+    "metric", "BETTER", lambda registry: registry.metrics(),
+    lambda spec: "higher" if spec.higher_is_better else "lower",
+    ("higher_is_better", "bounds", "needs", "sources"),
+    "No metrics are usable. Metrics are plugins: pip install xai-evaluation",
+)  # fmt: skip
+_RENDERERS = _Listing(
+    "renderer", "DRAWS", lambda registry: registry.renderers(), lambda spec: ", ".join(spec.inputs),
+    ("inputs", "given_as", "needs_input", "scale"),
+    "No renderers are usable. `xaicore plugins` says what became of the core's own.",
+)  # fmt: skip
 
 
 @click.command()
+@click.option("--metrics", "listing", flag_value="metrics", help="List metrics instead of methods.")
+@click.option("--renderers", "listing", flag_value="renderers", help="List renderers instead of methods.")
 @click.option("--family", help="Only methods of this family, such as relevance or gradient.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
-def command(family: str | None, as_json: bool) -> None:
-    """List the installed methods."""
+def command(listing: str | None, family: str | None, as_json: bool) -> None:
+    """List the installed methods, metrics or renderers."""
     registry = plugin_registry()
-    methods = registry.methods() if family is None else _of_family(registry, family)
+    chosen = {None: _METHODS, "metrics": _METRICS, "renderers": _RENDERERS}[listing]
+    if family is not None and chosen is not _METHODS:
+        raise click.UsageError(f"--family is one of methods; {chosen.noun}s have none.")
+    specs: Sequence[Spec] = chosen.found(registry) if family is None else _of_family(registry, family)
     if as_json:
-        echo_json([_record(registry, method) for method in methods])
-    elif methods:
-        rows = [(spec.name, spec.family, registry.provider(spec).distribution, spec.summary) for spec in methods]
-        click.echo(table(("METHOD", "FAMILY", "PACKAGE", "SUMMARY"), rows))
+        echo_json([_record(registry, spec, chosen) for spec in specs])
+    elif specs:
+        rows = [(spec.name, chosen.entry(spec), registry.provider(spec).distribution, spec.summary) for spec in specs]
+        click.echo(table((chosen.noun.upper(), chosen.column, "PACKAGE", "SUMMARY"), rows))
     else:
-        click.echo("No methods are usable. Explanation methods are plugins: pip install xai-lrp xai-gradients")
+        click.echo(chosen.none)
     _mention_failures(registry)
 
 
@@ -38,16 +76,16 @@ def _of_family(registry: PluginRegistry, family: str) -> tuple[MethodSpec, ...]:
     return tuple(method for method in registry.methods() if method.family == family)
 
 
-def _record(registry: PluginRegistry, method: MethodSpec) -> dict[str, Any]:
-    provider = registry.provider(method)
+def _record(registry: PluginRegistry, spec: Spec, listing: _Listing) -> dict[str, Any]:
+    provider = registry.provider(spec)
+    own = {field: getattr(spec, field) for field in listing.fields}
     return {
-        "name": method.name,
-        "family": method.family,
+        "name": spec.name,
         "package": provider.distribution,
         "version": provider.version,
-        "summary": method.summary,
-        "aliases": list(method.aliases),
-        "inputs": list(method.inputs),
+        "summary": spec.summary,
+        "aliases": spec.aliases,
+        **own,
     }
 
 

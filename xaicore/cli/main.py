@@ -13,13 +13,19 @@ from xaicore.errors import PluginError, XaicoreError, nearest
 from xaicore.plugins import plugin_registry, resolve
 from xaicore.plugins.registry import CORE_COMMANDS
 
+ARGUMENTS = "xaicore.arguments"
+"""Under which name the context of click keeps what was typed behind ``xaicore``."""
+
 _SUMMARIES = {
+    "audit": "Explain a whole data set: what each class looks at, and strategies that rely on an artefact.",
     "check": "See which mapping handles each layer of a model, before anything runs.",
+    "compare": "Explain inputs by several methods, for several classes or models, side by side, and judge them.",
     "demo": "Train a small network on digits and explain its mistakes with every method.",
     "explain": "Explain a model's output for images or arrays.",
     "info": "Show what a method does, its parameters and its sources.",
-    "list": "List the installed methods.",
+    "list": "List the installed methods, metrics or renderers.",
     "plugins": "List the installed plugins and whether they work.",
+    "tune": "Find the method and the parameters that explain a model best by a metric.",
 }
 assert set(_SUMMARIES) == set(CORE_COMMANDS)
 
@@ -38,6 +44,10 @@ class LazyGroup(click.Group):
                 raise
             click.echo(f"Error: {error}", err=True)
             sys.exit(2)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[ARGUMENTS] = list(args)  # for reports, which tell how to make them again
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(self._summaries())

@@ -71,8 +71,7 @@ def shape(text: str) -> Any:
 def model_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the argument MODEL and the options that say which method explains it, and how images become inputs."""
     decorators = [
-        click.argument("model"),
-        click.option("--weights", type=click.Path(path_type=Path), help="Weights: safetensors or a state dict."),
+        model_argument,
         click.option("--method", "-m", required=True, help="Name of a method; see `xaicore list`."),
         click.option(
             "--param",
@@ -83,6 +82,22 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
             multiple=True,
             help="A parameter of the method; repeat it.",
         ),
+        image_options,
+    ]
+    for decorate in reversed(decorators):
+        command = decorate(command)
+    return command
+
+
+def model_argument(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the argument MODEL and ``--weights``."""
+    weights = click.option("--weights", type=click.Path(path_type=Path), help="Weights: safetensors or a state dict.")
+    return click.argument("model")(weights(command))
+
+
+def image_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add ``--size``, ``--mean`` and ``--std``, which say how images become inputs."""
+    decorators = [
         click.option(
             "--size", type=size, metavar="SIZE", help="Scale and crop images to this size: 224, or HEIGHTxWIDTH."
         ),
@@ -100,6 +115,25 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
     for decorate in reversed(decorators):
         command = decorate(command)
     return command
+
+
+def called(text: str) -> tuple[str, dict[str, Any]]:
+    """Read a name with parameters, ``lrp.epsilon(epsilon=0.25)``, or a name alone; values are Python literals."""
+    if "(" not in text:
+        return text.strip(), {}
+    try:
+        found = ast.parse(text.strip(), mode="eval").body
+        if not isinstance(found, ast.Call) or found.args:
+            raise ValueError
+        values = {str(each.arg): ast.literal_eval(each.value) for each in found.keywords if each.arg}
+        if len(values) < len(found.keywords):
+            raise ValueError
+    except (ValueError, SyntaxError):
+        raise click.BadParameter(
+            f"{text!r} is not understood: write a name, or a name with parameters, as in 'lrp.epsilon(epsilon=0.25)'; "
+            "texts stand in quotes."
+        ) from None
+    return ast.unparse(found.func), values
 
 
 def parameters_of(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

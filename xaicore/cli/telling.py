@@ -28,12 +28,15 @@ class Outcome:
     ----------
     records
         What is told of each sample, by its place among all.
+    page
+        The report, where one was written.
     """
 
     model: str
     run: Run
     records: dict[int, dict[str, Any]] = field(default_factory=dict)
     method: str = ""
+    page: Path | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
     _checks: list[Diagnostics] = field(default_factory=list)
 
@@ -74,8 +77,8 @@ class Outcome:
             found |= {"notes": [], "warnings": [], "ledger": None}
         found |= {"skipped": self.run.skipped, "interrupted": self.run.interrupted}
         if report is not None:
-            found["report"] = {each.name: getattr(report, each.name) for each in fields(report)}
-        return found
+            found["timing"] = {each.name: getattr(report, each.name) for each in fields(report)}
+        return found if self.page is None else found | {"report": str(self.page)}
 
     def text(self, folder: Path, report: Report | None) -> str:
         """A table of the samples, the diagnostics, and how many were written."""
@@ -85,11 +88,14 @@ class Outcome:
             parts += [heading, table(COLUMNS, table_rows(self.ordered())), f"\n{self.diagnostics().summary()}\n"]
         if report is not None:
             parts.append(f"{report}\n")
-        return "\n".join([*parts, self._conclusion(folder)])
+        ending = [] if self.page is None else [f"Wrote a report to {self.page}"]
+        return "\n".join([*parts, self._conclusion(folder), *ending])
 
     def _conclusion(self, folder: Path) -> str:
         skipped = len(self.run.skipped)
-        wrote = f"Wrote {_counted(len(self.records), 'explanation')} (.safetensors) and figures (.png) to {folder}"
+        pages = any(file.endswith(".html") for each in self.records.values() for file in each["files"])
+        figures = "figures (.png, .html)" if pages else "figures (.png)"
+        wrote = f"Wrote {_counted(len(self.records), 'explanation')} (.safetensors) and {figures} to {folder}"
         ends = (f"; skipped {skipped}" if skipped else "") + ("; interrupted" if self.run.interrupted else "")
         return wrote + ends
 

@@ -63,7 +63,7 @@ def write(
     data, figure = stem.with_name(f"{stem.name}.safetensors"), stem.with_name(f"{stem.name}.png")
     explanation.save(data)
     shown: dict[str, Any] = {"mean": images.mean, "std": images.std} if images and explanation.layer is None else {}
-    percentile = drawing.get("percentile") or (_PERCENTILE if images and _is_large(explanation) else None)
+    percentile = percentile_for(explanation, images, drawing)
     explanation.plot(**shown, **{**drawing, "percentile": percentile}).savefig(figure)
     if pattern is None:
         return [str(data), str(figure)]
@@ -72,6 +72,13 @@ def write(
     masked = stem.with_name(f"{stem.name}_pattern.png")
     plot_pattern(explanation, pattern, **shown).savefig(masked)
     return [str(data), str(figure), str(masked)]
+
+
+def percentile_for(
+    explanation: Explanation, images: ImageOptions | None, drawing: Mapping[str, Any]
+) -> float | None:
+    """Where the colours of a sample are cut: as asked for, else for large images."""
+    return drawing.get("percentile") or (_PERCENTILE if images and _is_large(explanation) else None)
 
 
 def _is_large(explanation: Explanation) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xaicore.engine.blocks import Block
 from xaicore.engine.engine import Engine
-from xaicore.engine.inputs import Inputs, batch_of, has_shared, samples_of
+from xaicore.engine.inputs import Inputs, batch_of, has_shared, samples_of, taken
 from xaicore.engine.memory import Footprint
 from xaicore.engine.placement import device_and_dtype
 from xaicore.engine.preparation import prepare, prepare_arrays
@@ -33,4 +33,5 @@ __all__ = [
     "prepare_arrays",
     "progress_bar",
     "samples_of",
+    "taken",
 ]

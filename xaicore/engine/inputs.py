@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,3 +109,17 @@ def samples_of(inputs: Any, start: int, stop: int) -> Any:
 def _length(leaf: Any) -> int | None:
     sized = hasattr(leaf, "__len__") and not isinstance(leaf, str)
     return None if not sized or getattr(leaf, "ndim", 1) == 0 else len(leaf)
+
+
+def taken(inputs: Any, which: Sequence[int]) -> Any:
+    """These samples of inputs as a user passes them, in this order."""
+    batch, places = batch_of(inputs), list(which)
+
+    def part(leaf: Any) -> Any:
+        if _length(leaf) != batch:
+            return leaf
+        if hasattr(leaf, "iloc"):  # a data frame
+            return leaf.iloc[places]
+        return [leaf[place] for place in places] if isinstance(leaf, list) else leaf[places]
+
+    return _mapped(inputs, part)

@@ -55,18 +55,19 @@ class batches(Generic[Item]):  # noqa: N801 - reads as what it returns
 
     def __iter__(self) -> Iterator[Batch]:
         for item in self.data:
-            target = None if self.target is None else _taken(item, self.target)
-            yield Batch(_taken(item, self.inputs), target)
+            target = None if self.target is None else taken(item, self.target)
+            yield Batch(taken(item, self.inputs), target)
 
     def __len__(self) -> int:
         return len(self.data)  # type: ignore[arg-type]
 
 
-def _taken(item: Any, what: Any) -> Any:
+def taken(item: Any, what: Any) -> Any:
+    """What an item of a stream has at a position or key, at several, or what a callable makes of it."""
     if callable(what):
         return what(item)
     if isinstance(what, tuple | list):
-        return tuple(_taken(item, each) for each in what)
+        return tuple(taken(item, each) for each in what)
     try:
         return item[what]
     except (KeyError, IndexError, TypeError):

@@ -34,6 +34,15 @@ def counted(relevance: Tensor, of: str = "positive") -> Tensor:
     raise ParameterError(f"of={of!r} must be one of {', '.join(SIGNS)}")
 
 
+def pixel_relevance(relevance: Tensor) -> Tensor:
+    """Return relevance summed over channels, in float64: (B, C, ...) -> (B, 1, ...); (B, F) as it is.
+
+    A pixel speaks for the target as a whole: what one of its channels says another may take back.
+    """
+    values = relevance.detach().double()
+    return values.sum(1, keepdim=True) if values.ndim > 2 else values
+
+
 def relevance_inside(relevance: Tensor, mask: Tensor, of: str = "positive") -> Tensor:
     """Return the share of each sample's relevance that lies inside a mask, (B,), in float64.
 
@@ -51,11 +60,13 @@ def relevance_inside(relevance: Tensor, mask: Tensor, of: str = "positive") -> T
     Tensor (B,)
         NaN where no relevance counts, or one is not finite. 0 for an empty mask.
     """
-    pixels = relevance.detach().double().sum(1, keepdim=True) if relevance.ndim > 2 else relevance
+    pixels = pixel_relevance(relevance)
     values = counted(pixels, of).flatten(1)
     inside = torch.where(mask.to(values.device).expand(pixels.shape).flatten(1), values, 0).sum(1)
     total = values.sum(1)
-    return torch.where(total == 0, torch.nan, inside / total)
+    # What does not count may be infinite all the same, and an infinite total would make a share of 0 of all else.
+    undefined = (total == 0) | ~torch.isfinite(pixels).flatten(1).all(1)
+    return torch.where(undefined, torch.nan, inside / total)
 
 
 def as_masks(masks: Any, relevance: Tensor) -> Tensor:

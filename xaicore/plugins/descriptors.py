@@ -119,7 +119,7 @@ class MetricSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class RendererSpec:
-    """A way to draw the relevance of one sample.
+    """A way to draw relevance, of one sample or of all.
 
     The target is called with keywords, ``target(relevance=..., ax=..., **options)``; it draws on the axes, or on new
     ones where `ax` is None, and returns them. Of the options that others set for it (`image`, `pool`, `scale`, `mean`,
@@ -134,6 +134,7 @@ class RendererSpec:
     aliases : familiar names from other tools. A canonical name always wins over an alias.
     given_as : the parameter that takes what was explained ("image", "values"); "" where it draws relevance alone.
     needs_input : whether that must be given.
+    all_samples : whether it is given the relevance of all samples, (B, ...), and draws them together.
     scale : what its colours stand for: "signed" from -scale to scale, "magnitude" from 0 to scale, "" for no scale.
     colours : the matplotlib colour map of that scale; "" for the diverging one that the user chooses with `cmap`.
     measure : import string of what turns relevance and options into the values on that scale; "" for relevance pooled
@@ -147,6 +148,7 @@ class RendererSpec:
     aliases: tuple[str, ...] = ()
     given_as: str = ""
     needs_input: bool = False
+    all_samples: bool = False
     scale: str = ""
     colours: str = ""
     measure: str = ""

@@ -1,7 +1,7 @@
 """Which plugins are installed, in which order they are looked at, and which the user allows.
 
-Several distributions may claim one namespace. The order decides: first what the core itself brings, then the first-party
-distribution `xai-<namespace>`, then the others by name. The first that the user has not disabled owns the
+Several distributions may claim one namespace. The order decides: first what the core itself brings, then the
+first-party distribution `xai-<namespace>`, then the others by name. The first that the user has not disabled owns the
 namespace, even if it then fails to load: a method never silently changes its meaning because
 another plugin broke.
 """

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from xaicore.scoring.case import Case
-from xaicore.scoring.intervals import Interval, bootstrap_interval
+from xaicore.scoring.case import QUANTITIES, Case
+from xaicore.scoring.intervals import Interval, bootstrap_interval, resamples
 from xaicore.scoring.judging import create_metric, evaluate, judge, resolve_metrics
 from xaicore.scoring.metric import Metric
 from xaicore.scoring.scores import Curve, Scores
 
 __all__ = [
+    "QUANTITIES",
     "Case",
     "Curve",
     "Interval",
@@ -18,5 +19,6 @@ __all__ = [
     "create_metric",
     "evaluate",
     "judge",
+    "resamples",
     "resolve_metrics",
 ]

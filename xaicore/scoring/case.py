@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from xaicore.analyzers import Analyzer, CallableEvaluation, Target
-from xaicore.engine import Block, Engine, Sweep
+from xaicore.analyzers import Analyzer, CallableEvaluation, GivenRelevance, Target, resolve_target, varied_inputs
+from xaicore.engine import Block, Engine, Sweep, prepare_arrays
 from xaicore.errors import InputError, ParameterError
 from xaicore.explanation import Explanation
 from xaicore.explanation.masks import as_masks, masks_from_boxes
@@ -33,8 +33,9 @@ class Case:
         As in its ``analyze``.
     explanation : Explanation, optional
         That of these samples, where it is there already.
-    masks : tensor or array, optional
-        Where the object is, (B, H, W) or as `xaicore.explanation.as_masks` takes them.
+    masks : tensor, array or dict, optional
+        Where the object is, (B, H, W) or as `xaicore.explanation.as_masks` takes them. Of a model with several inputs,
+        a dict with the name of the one in which the object is.
     boxes : optional
         The same as boxes; see `xaicore.explanation.masks_from_boxes`.
     engine : Engine, optional
@@ -99,16 +100,23 @@ class Case:
     @cached_property
     def relevance(self) -> dict[str, Tensor]:
         """The relevance of each input by name, (B, ...), in float64; inputs that are not explained are left out."""
-        found = self.explanation.relevance
+        found, explained = self.explanation.relevance, self._explained
         if isinstance(found, Tensor):
-            names = [name for name, x in self.varied.items() if x.shape == found.shape]
+            names = [name for name, x in explained.items() if x.shape == found.shape]
             if len(names) != 1:
                 raise InputError(
-                    f"relevance of shape {tuple(found.shape)} fits none of the inputs: "
-                    f"{ {name: tuple(x.shape) for name, x in self.varied.items()} }"
+                    f"relevance of shape {tuple(found.shape)} fits {'several' if names else 'none'} of the inputs: "
+                    f"{ {name: tuple(x.shape) for name, x in explained.items()} }"
                 )
             return {names[0]: found.double()}
-        return {name: each.double() for name, each in found.items() if name in self.varied}
+        return {name: each.double() for name, each in found.items() if name in explained}
+
+    @cached_property
+    def _explained(self) -> Mapping[str, Tensor]:
+        """The inputs that can have relevance, found without running the model."""
+        if not isinstance(self.model, nn.Module):
+            return varied_inputs(prepare_arrays(self.inputs))
+        return varied_inputs(self.engine.prepare(self.inputs, self.model))
 
     @property
     def varied(self) -> dict[str, Tensor]:
@@ -116,24 +124,46 @@ class Case:
         return self.evaluation.varied
 
     @cached_property
+    def located(self) -> str:
+        """The name of the input in which masks or boxes say where the object is.
+
+        Raises
+        ------
+        InputError
+            Where there are neither masks nor boxes, or it is not clear to which input they belong.
+        """
+        given = self._masks if self._boxes is None else self._boxes
+        if given is None:
+            raise InputError("this metric needs to know where the object is: give masks=, or boxes=")
+        names = ", ".join(map(repr, self.relevance))
+        if isinstance(given, Mapping):
+            if len(given) == 1 and set(given) <= set(self.relevance):
+                return str(next(iter(given)))
+            raise InputError(
+                f"masks or boxes are given for {', '.join(map(repr, given)) or 'no input'}; give them for one of the "
+                f"inputs with relevance: {names}"
+            )
+        if len(self.relevance) != 1:
+            raise InputError(f"masks belong to one input; the model has {names}: say which, as in masks={{NAME: ...}}")
+        return next(iter(self.relevance))
+
+    @cached_property
     def masks(self) -> Tensor:
-        """Where the object is: boolean (B, 1, ...), to broadcast against the relevance of the one input.
+        """Where the object is: boolean (B, 1, ...), to broadcast against the relevance of the input `located`.
 
         Raises
         ------
         InputError
             Where no masks and no boxes were given, or they do not fit.
         """
-        if self._masks is None and self._boxes is None:
-            raise InputError("this metric needs to know where the object is: give masks=, or boxes=")
-        if len(self.relevance) != 1:
-            raise InputError(f"masks belong to one input; the model has {', '.join(map(repr, self.relevance))}")
-        (relevance,) = self.relevance.values()
+        relevance = self.relevance[self.located]
+        given = self._masks if self._boxes is None else self._boxes
+        given = given[self.located] if isinstance(given, Mapping) else given
         if self._boxes is None:
-            return as_masks(self._masks, relevance)
-        if relevance.ndim != 4 or len(self._boxes) != len(relevance):
-            raise InputError(f"{len(self._boxes)} samples have boxes; the relevance has shape {tuple(relevance.shape)}")
-        return masks_from_boxes(self._boxes, *relevance.shape[2:])
+            return as_masks(given, relevance).to(relevance.device)
+        if relevance.ndim != 4 or len(given) != len(relevance):
+            raise InputError(f"{len(given)} samples have boxes; the relevance has shape {tuple(relevance.shape)}")
+        return masks_from_boxes(given, *relevance.shape[2:]).to(relevance.device)
 
     @property
     def target(self) -> Target:
@@ -158,16 +188,42 @@ class Case:
         outputs = self.evaluation.outputs(varied, block)
         return self._measured(outputs, self.evaluation.target_of(block), quantity)
 
-    def relevance_of(self, varied: Mapping[str, Tensor], block: Block) -> dict[str, Tensor]:
-        """What the analyzer says of each row of a block, (rows, ...), in float64: for the same classes as before."""
+    def relevance_of(self, varied: Mapping[str, Tensor], block: Block, *, predicted: bool = False) -> dict[str, Tensor]:
+        """What the analyzer says of each row of a block, (rows, ...), in float64.
+
+        Parameters
+        ----------
+        varied : dict of str to Tensor
+            The inputs of each row, (rows, ...).
+        block : Block
+            Which samples and steps the rows are.
+        predicted : bool
+            Of the class that is predicted for the row. Default: of the same class as before, whatever is predicted now.
+        """
         arguments = self.evaluation.as_given(self.evaluation.arguments(varied, block))
-        explanation = self.explain(self.analyzer, arguments, self.evaluation.target_of(block))
+        target = resolve_target(None, self.target.output) if predicted else self.evaluation.target_of(block)
+        return self.relevance_in(self.explain(self.analyzer, arguments, target))
+
+    def relevance_in(self, explanation: Explanation) -> dict[str, Tensor]:
+        """The relevance in another explanation of such inputs, by the names of `relevance`, in float64."""
         found = explanation.relevance
         named = {next(iter(self.relevance)): found} if isinstance(found, Tensor) else found
         return {name: named[name].detach().double() for name in self.relevance}
 
     def explain(self, analyzer: Analyzer, inputs: Any, target: Any) -> Explanation:
-        """Explain other inputs, or by another analyzer, as this case was explained."""
+        """Explain other inputs, or by another analyzer, as this case was explained.
+
+        Raises
+        ------
+        InputError
+            For relevance that was given for the samples of this case alone.
+        """
+        if isinstance(analyzer, GivenRelevance):
+            raise InputError(
+                f"{analyzer.method}: relevance was given for these samples alone, and this metric asks for that of "
+                "changed inputs, of another class or of another model: give the method itself, as in "
+                "ExternalMethod(model, function=...)"
+            )
         return analyzer.analyze(inputs, target, engine=self.engine.within(), **self._options)
 
     def sweep(self, steps: int, function: Callable[[Block], Result], *, explains: bool = False) -> Sweep[Result]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -48,13 +49,17 @@ def bootstrap_interval(values: Tensor, confidence: float = 0.95, *, seed: int = 
     numbers = values.detach().cpu().double().numpy()
     if len(numbers) < 2 or not np.isfinite(numbers).all():
         return Interval(math.nan, math.nan)
-    low, high = np.quantile(resampled_means(numbers, seed), [(1 - confidence) / 2, (1 + confidence) / 2])
+    means = np.concatenate([numbers[index].mean(1) for index in resamples(len(numbers), seed)])
+    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(float(low), float(high))
 
 
-def resampled_means(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """The means of 2000 resamples with replacement."""
+def resamples(samples: int, seed: int, rows: int = 1) -> Iterator[NDArray[np.int64]]:
+    """Numbers of samples drawn with replacement, (some, samples) at a time, 2000 in all.
+
+    ``rows`` says how many lines of numbers each of them picks from: more make fewer at a time, which bounds the memory.
+    """
     random = np.random.default_rng(seed)
-    step = min(max(1, _AT_ONCE // len(values)), _RESAMPLES)
-    counts = [min(step, _RESAMPLES - start) for start in range(0, _RESAMPLES, step)]
-    return np.concatenate([values[random.integers(len(values), size=(count, len(values)))].mean(1) for count in counts])
+    step = min(max(1, _AT_ONCE // (samples * rows)), _RESAMPLES)
+    for start in range(0, _RESAMPLES, step):
+        yield random.integers(samples, size=(min(step, _RESAMPLES - start), samples))

@@ -86,9 +86,7 @@ def evaluate(
     if not is_stream(inputs):
         return judge(Case(analyzer, inputs, target, masks=masks, boxes=boxes, engine=engine, options=options), chosen)
     if masks is not None or boxes is not None:
-        raise InputError(
-            "masks and boxes of a stream are not known by batch: evaluate each batch, and Scores.concat"
-        )
+        raise InputError("masks and boxes of a stream are not known by batch: evaluate each batch, and Scores.concat")
     parts = []
     for batch in batches_of(inputs):
         if batch.target is not None and target is not None:
@@ -112,7 +110,9 @@ def resolve_metrics(metrics: Metrics) -> dict[str, Metric]:
     if isinstance(metrics, Mapping):
         made = [create_metric(name, **_parameters(name, each)) for name, each in metrics.items()]
     else:
-        made = [create_metric(each) if isinstance(each, str) else each for each in metrics]
+        made = [create_metric(each) if isinstance(each, str) else each for each in _sequence(metrics)]
+    if not made:
+        raise ParameterError("metrics: there is none: give names, or metrics; `xaicore list --metrics` shows them all")
     for each in made:
         if not isinstance(each, Metric):
             raise ParameterError(f"metrics: {each!r} is no metric: give a name, or a Metric")
@@ -132,6 +132,14 @@ def _named(metrics: Sequence[Metric]) -> Iterator[tuple[str, Metric]]:
         name = metric.name
         taken[name] = taken.get(name, 0) + 1
         yield (name if taken[name] == 1 else f"{name} ({taken[name]})"), metric
+
+
+def _sequence(metrics: Any) -> Sequence[Any]:
+    if isinstance(metrics, Sequence):
+        return metrics
+    raise ParameterError(
+        f"metrics={metrics!r}: give a name, a Metric, a list of them, or a dict of names to parameters"
+    )
 
 
 def _parameters(metric: str, given: Any) -> Mapping[str, Any]:

@@ -92,9 +92,14 @@ class Scores:
     def __iter__(self) -> Iterator[float]:
         return iter(self.values.tolist())
 
-    def __getitem__(self, which: slice | Sequence[int] | Tensor) -> Scores:
-        """The scores of the chosen samples."""
-        index = torch.arange(len(self))[which if isinstance(which, slice) else torch.as_tensor(which)]
+    def __getitem__(self, which: int | slice | Sequence[int] | Tensor) -> Scores:
+        """The scores of the chosen samples, in the order given; of one sample, too, they are scores."""
+        if isinstance(which, int) and not -len(self) <= which < len(self):
+            raise IndexError(f"Sample {which} does not exist: there are scores of {len(self)} samples.")
+        if not isinstance(which, slice):
+            which = torch.as_tensor(which).cpu()
+            which = which if which.numel() else which.long()  # an empty list has no type of its own
+        index = torch.arange(len(self))[which].reshape(-1)
         curve = None if self.curve is None else replace(self.curve, y=self.curve.y[index])
         details = {name: each[index] for name, each in self.details.items()}
         return replace(self, values=self.values[index], curve=curve, details=details)
@@ -138,19 +143,34 @@ class Scores:
 
     @classmethod
     def concat(cls, parts: Sequence[Scores]) -> Scores:
-        """Join the scores of batches, in order."""
+        """Join the scores that one metric gave of batches, in order.
+
+        Curves over different steps, and details of different shapes, are left out.
+        """
         if not parts:
             raise InputError("There are no scores to join.")
         first = parts[0]
-        curve = first.curve
-        if curve is not None:
-            same = [part.curve for part in parts if part.curve is not None and torch.equal(part.curve.x, curve.x)]
-            whole = len(same) == len(parts)
-            curve = replace(curve, y=torch.cat([each.y for each in same])) if whole else None
-        details = {name: torch.cat([part.details[name] for part in parts]) for name in first.details}
-        notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
-        values = torch.cat([part.values for part in parts])
-        return replace(first, values=values, curve=curve, details=details, notes=notes)
+        metrics = list(dict.fromkeys(part.metric for part in parts))
+        if len(metrics) > 1:
+            raise InputError(f"These are scores of several metrics: {', '.join(map(repr, metrics))}.")
+        return replace(
+            first,
+            values=torch.cat([part.values for part in parts]),
+            curve=_joined([part.curve for part in parts]),
+            details={
+                name: torch.cat([part.details[name] for part in parts])
+                for name, detail in first.details.items()
+                if all(name in part.details and part.details[name].shape[1:] == detail.shape[1:] for part in parts)
+            },
+            notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+        )
+
+
+def _joined(curves: Sequence[Curve | None]) -> Curve | None:
+    found = [curve for curve in curves if curve is not None]
+    if not found or len(found) < len(curves) or not all(torch.equal(each.x, found[0].x) for each in found):
+        return None
+    return replace(found[0], y=torch.cat([each.y for each in found]))
 
 
 def _written(scores: Scores) -> str:

@@ -10,7 +10,14 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
-from xaicore.visualization.scales import number, symmetric_norm
+from xaicore.visualization.scales import (
+    Array,
+    magnitude_norm,
+    non_finite_note,
+    number,
+    percentile_note,
+    symmetric_norm,
+)
 
 SMALL = 7.0  # points: the type of captions in papers
 FRAME = {"edgecolor": "#9e9e9e", "linewidth": 0.4}
@@ -66,18 +73,40 @@ def colour_bar(
     cax: Axes | None = None,
     ax: Any = None,
     named: bool = False,
+    signed: bool = True,
 ) -> Colorbar:
-    """Draw a colour bar from -limit to limit with three ticks; `named` writes max|R| instead of numbers."""
-    mappable = ScalarMappable(symmetric_norm(limit), cmap)
+    """Draw a colour bar from -limit (or 0, where not `signed`) to limit; `named` writes "max" instead of numbers."""
+    mappable = ScalarMappable(symmetric_norm(limit) if signed else magnitude_norm(limit), cmap)
     options: dict[str, Any] = {"cax": cax} if cax is not None else {"ax": ax, "fraction": 0.046, "pad": 0.04}
-    bar: Colorbar = figure.colorbar(mappable, ticks=[-limit, 0, limit], **options)
+    bar: Colorbar = figure.colorbar(mappable, ticks=[-limit, 0, limit] if signed else [0, limit], **options)
     ends = ["\N{MINUS SIGN}max", "0", "max"] if named else [number(-limit), "0", number(limit)]
-    bar.ax.set_yticklabels(ends, fontsize=SMALL)
-    lowest, _, highest = bar.ax.get_yticklabels()
-    lowest.set_verticalalignment("bottom")  # inside the length of the bar: the next row's may follow
-    highest.set_verticalalignment("top")
+    bar.ax.set_yticklabels(ends if signed else ends[1:], fontsize=SMALL)
+    texts = bar.ax.get_yticklabels()
+    texts[0].set_verticalalignment("bottom")  # inside the length of the bar: the next row's may follow
+    texts[-1].set_verticalalignment("top")
     bar.ax.minorticks_off()
     bar.ax.tick_params(width=0.4, length=2, pad=2)
     bar.outline.set(**FRAME)
     bar.set_label(label, fontsize=SMALL, labelpad=2)
     return bar
+
+
+def finish(
+    ax: Axes,
+    values: Array,
+    text: str | None,
+    cmap: Colormap | None = None,
+    limit: float = 1.0,
+    percentile: float | None = None,
+    colorbar: bool = False,
+    signed: bool = True,
+) -> None:
+    """Title the picture of `values`, count what is no number, and say where its colour scale ends."""
+    title(ax, text)
+    note(ax, non_finite_note(values))
+    cut = percentile_note(percentile)
+    if colorbar and cmap is not None:
+        label = "relevance" if signed else "|relevance|"
+        colour_bar(ax.figure, cmap, limit, f"{label} ({cut})" if cut else label, ax=ax, signed=signed)
+    else:
+        note(ax, cut)

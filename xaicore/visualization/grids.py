@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
 
 from xaicore.errors import InputError, ParameterError
-from xaicore.visualization.canvas import SMALL, colour_bar, row_title, title
+from xaicore.visualization.canvas import SMALL, colour_bar, note, row_title, title
 from xaicore.visualization.cells import Cells, make_cells
-from xaicore.visualization.images import Channels
 from xaicore.visualization.layouts import EDGE, Box, Layout, Needs, arrange, blocks_of
-from xaicore.visualization.scales import colours
+from xaicore.visualization.pictures import Channels
+from xaicore.visualization.renderers import for_images
 from xaicore.visualization.sheets import Columns, make_sheet
 from xaicore.visualization.texts import LINE, text_lines, text_width, wrapped
 
@@ -34,8 +33,13 @@ def grid(
     inputs: Any,
     explanations: Columns,
     *,
+    form: str = "heatmap",
+    pool: str | None = None,
+    options: Mapping[str, Any] | None = None,
     labels: Sequence[str] | None = None,
     true: Sequence[Any] | Tensor | None = None,
+    rows: Sequence[str] | None = None,
+    captions: Sequence[Sequence[str]] | None = None,
     mean: Channels = None,
     std: Channels = None,
     scale: str = "map",
@@ -64,20 +68,32 @@ def grid(
         One column each, of the same B samples, with relevance (B, C, H, W) or (B, H, W). A dict gives the column
         titles; a dict of dicts groups columns under common headings. Canonical names ("lrp.epsilon") are grouped
         by their namespace. Predictions are those of the first column.
+    form : str
+        The renderer that draws each map: "heatmap", "graymap", "overlay", "gated", "segments", "pattern", "blend",
+        "contours", "projection", or any that `xaicore.renderers()` lists for images.
+    pool : {"sum", "norm", "abs", "max", "max_abs", "mean"}, optional
+        How channels become one value; by default as the form does: most sum them.
+    options : dict, optional
+        Other options of the form, such as ``{"keep": 0.3}``.
     labels : sequence of str, optional
         Names of the classes.
     true : sequence of int or str, optional
         The true class of each sample.
+    rows : sequence of str, optional
+        A name for each row, above what else is said of it.
+    captions : rows x columns of str, optional
+        What stands below each map.
     mean, std : float or one a channel, optional
         What the images were normalised with.
     scale : {"map", "row", "figure"}
         What shares one colour scale. Numbers on the colour bar compare only within it.
     percentile : float, optional
-        Cut each scale at this percentile of the magnitudes; said at the colour bar.
+        Cut each scale at this percentile of the magnitudes; said at the colour bar. Forms without a scale (segments,
+        pattern) have nothing to cut.
     score : {"output", "softmax", None}
         The number behind the predicted class: the model's output, its softmax in percent, or none.
     overlaid : bool
-        Draw relevance on top of the image in grey.
+        Draw relevance on top of the image in grey: the same as ``form="overlay"``.
     name : str, optional
         Which input of several.
     wrap : int, "auto" or None
@@ -96,10 +112,12 @@ def grid(
     """
     if scale not in ("map", "row", "figure"):
         raise ParameterError(f"scale={scale!r}: one of 'map', 'row', 'figure'.")
-    sheet = make_sheet(inputs, explanations, labels, true, score, name)
-    if overlaid and sheet.images is None:
-        raise InputError("overlaid=True needs the images: pass them as inputs.")
-    cells = make_cells(sheet, scale, percentile, colours(cmap), overlaid, mean, std)
+    if overlaid and form not in ("heatmap", "overlay"):
+        raise ParameterError(f"overlaid=True is the form 'overlay', and form={form!r} was asked for: give one of them.")
+    renderer = for_images("core.overlay" if overlaid else form)
+    sheet = make_sheet(inputs, explanations, labels, true, score, name, rows, captions)
+    chosen = {**(options or {}), **({} if pool is None else {"pool": pool})}
+    cells = make_cells(sheet, renderer, chosen, scale, percentile, cmap, mean, std)
     if axes is not None:
         return _on_given_axes(cells, axes)
     return _on_own_figure(cells, blocks_of(len(sheet.columns), wrap), title, footer, figsize)
@@ -111,23 +129,20 @@ def _on_given_axes(cells: Cells, axes: Any) -> Figure:
     expected = (len(sheet.heads), len(sheet.columns) + ahead)
     if table.shape != expected:
         raise InputError(f"axes of shape {table.shape}: this grid needs {expected}, rows x columns.")
-    captions = cells.captions()
     for row in range(expected[0]):
         if ahead:
             cells.draw_input(table[row, 0], row)
         for column, content in enumerate(sheet.columns):
             ax = table[row, column + ahead]
-            cells.draw_cell(ax, row, column, captions[row][column])
+            note(ax, cells.draw_cell(ax, row, column))
             if row == 0:
                 _titled(ax, "\n".join(filter(None, (content.group, content.title))))
         row_title(table[row, 0], sheet.heads[row])
     figure: Figure = table[0, 0].figure
-    named = cells.scale == "map"
-    if cells.scale == "row":
-        for row in range(expected[0]):
-            colour_bar(figure, cells.cmap, cells.limits[row][0], cells.bar_label, ax=list(table[row]))
-    else:
-        colour_bar(figure, cells.cmap, cells.limits[0][0], cells.bar_label, ax=list(table.flat), named=named)
+    lines = [list(line) for line in table] if cells.scale == "row" else [list(table.flat)]
+    for row, line in enumerate(lines if cells.has_bar else []):
+        named, limit = cells.scale == "map", cells.limits[row][0]
+        colour_bar(figure, cells.cmap, limit, cells.bar_label, ax=line, named=named, signed=cells.signed)
     return figure
 
 
@@ -135,37 +150,42 @@ def _on_own_figure(
     cells: Cells, blocks: list[range], title: str | None, footer: str | None, figsize: tuple[float, float] | None
 ) -> Figure:
     sheet = cells.sheet
-    ticks = max(text_width(end) for row in range(len(sheet.heads)) for end in cells.bar_ends(row))
+    rows, columns = len(sheet.heads), len(sheet.columns)
+    figure = Figure(dpi=150)
+    # What forms write below their pictures is known once they are drawn; then everything finds its place.
+    drawn = {(row, column): figure.add_axes((0, 0, 1, 1)) for row in range(rows) for column in range(columns)}
+    captions = [[cells.draw_cell(drawn[row, column], row, column) for column in range(columns)] for row in range(rows)]
+    ticks = max(text_width(end) for row in range(rows) for end in cells.bar_ends(row))
     beside = _BAR_GAP + _BAR + _TICK_ROOM + ticks  # from the maps to the label of the colour bar
     needs = Needs(
         groups=[column.group for column in sheet.columns],
         titles=[column.title for column in sheet.columns],
-        captions=cells.captions(),
+        captions=captions,
         heads=[wrapped(head, _LONGEST_HEAD) for head in sheet.heads],
         with_inputs=cells.pictures is not None,
         aspect=cells.aspect,
-        bar_width=beside + LINE,
+        bar_width=beside + LINE if cells.has_bar else 0.0,
         title_lines=text_lines(title or ""),
         footer_lines=text_lines(footer or ""),
     )
     for _ in range(2):  # how many lines these take depends on the size of the figure, and the other way round
         layout = arrange(needs, blocks, figsize)
-        label = wrapped(cells.bar_label, max(layout.grid.height, 0.6))
+        label = wrapped(cells.bar_label, max(layout.grid.height, 0.6)) if cells.has_bar else ""
         above = wrapped(title or "", (layout.width - 2 * EDGE) / 1.2)
         below = wrapped(footer or "", layout.width - 2 * EDGE)
-        wide = beside + text_lines(label) * LINE
+        wide = beside + text_lines(label) * LINE if cells.has_bar else 0.0
         needs = replace(needs, bar_width=wide, title_lines=text_lines(above), footer_lines=text_lines(below))
     layout = arrange(needs, blocks, figsize)
 
-    figure = Figure(figsize=(layout.width, layout.height), dpi=150)
-    columns = len(sheet.columns)
+    figure.set_size_inches(layout.width, layout.height)
     for (row, column), box in layout.cells.items():
-        ax = _axes(figure, layout, box)
-        cells.draw_cell(ax, row, column, layout.captions.texts[row * columns + column], layout.captions.size)
+        ax = drawn[row, column]
+        ax.set_position(_place(layout, box))
+        note(ax, layout.captions.texts[row * columns + column], layout.captions.size)
         if row == 0:
             _titled(ax, layout.titles.texts[column], fontsize=layout.titles.size)
     for (row, _), box in layout.inputs.items():
-        ax = _axes(figure, layout, box)
+        ax = figure.add_axes(_place(layout, box))
         cells.draw_input(ax, row)
         row_title(ax, needs.heads[row])
     _draw_headings(figure, layout)
@@ -178,9 +198,9 @@ def _on_own_figure(
     return figure
 
 
-def _axes(figure: Figure, layout: Layout, box: Box) -> Axes:
+def _place(layout: Layout, box: Box) -> tuple[float, float, float, float]:
     wide, tall = layout.width, layout.height
-    return figure.add_axes((box.left / wide, box.bottom / tall, box.width / wide, box.height / tall))
+    return box.left / wide, box.bottom / tall, box.width / wide, box.height / tall
 
 
 def _write(
@@ -202,11 +222,10 @@ def _draw_bars(figure: Figure, layout: Layout, cells: Cells) -> None:
     """One colour bar beside each row, or one for all."""
     area = layout.grid
     left = area.left + area.width + _BAR_GAP
+    tall = min(area.height, _LONGEST_BAR)
+    boxes = [(0, Box(left, area.bottom + (area.height - tall) / 2, _BAR, tall))]
     if cells.scale == "row":
-        for (row, _), box in layout.inputs.items():
-            bar = _axes(figure, layout, Box(left, box.bottom, _BAR, box.height))
-            colour_bar(figure, cells.cmap, cells.limits[row][0], "", cax=bar)
-    else:
-        tall = min(area.height, _LONGEST_BAR)
-        bar = _axes(figure, layout, Box(left, area.bottom + (area.height - tall) / 2, _BAR, tall))
-        colour_bar(figure, cells.cmap, cells.limits[0][0], "", cax=bar, named=cells.scale == "map")
+        boxes = [(row, Box(left, box.bottom, _BAR, box.height)) for (row, _), box in layout.inputs.items()]
+    for row, box in boxes if cells.has_bar else []:
+        bar, named = figure.add_axes(_place(layout, box)), cells.scale == "map"
+        colour_bar(figure, cells.cmap, cells.limits[row][0], "", cax=bar, named=named, signed=cells.signed)

@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
-from matplotlib.patches import PathPatch
-from matplotlib.path import Path
-from numpy.typing import NDArray
 
-from xaicore.errors import InputError, ParameterError
-from xaicore.visualization.canvas import as_picture, colour_bar, note, own_axes, title
-from xaicore.visualization.scales import (
-    NO_NUMBER,
-    Array,
-    as_array,
-    as_map,
-    colours,
-    non_finite_note,
-    percentile_note,
-    symmetric_limit,
-    symmetric_norm,
-)
+from xaicore.errors import ParameterError
+from xaicore.visualization.canvas import finish, own_axes, title
+from xaicore.visualization.pictures import Channels, as_grey, displayable, draw_image, draw_map, draw_overlay
+from xaicore.visualization.scales import as_map, colours, symmetric_limit
 
-Channels = float | Sequence[float] | torch.Tensor | None
+_titled = title  # `title` is also what the functions below call their parameter
 
 
 def heatmap(
     relevance: Any,
     ax: Axes | None = None,
     *,
+    image: Any = None,
+    pool: str = "sum",
+    mean: Channels = None,
+    std: Channels = None,
     cmap: str | Colormap | None = None,
     scale: float | None = None,
     percentile: float | None = None,
@@ -45,9 +34,13 @@ def heatmap(
     Parameters
     ----------
     relevance : tensor or array, (H, W) or (C, H, W)
-        Channels are summed. NaN and infinity are hatched grey and counted below the picture.
+        NaN and infinity are hatched grey and counted below the picture.
     ax : Axes, optional
         Where to draw; a new figure without it.
+    image, mean, std : optional
+        Not drawn, and taken so that all forms of pictures can be called alike.
+    pool : {"sum", "norm", "abs", "max", "max_abs", "mean"}
+        How channels become one value; see `xaicore.Explanation.pool`. Only the sum conserves relevance.
     cmap : str or Colormap, optional
         Diverging; by default blue-white-red with a white centre.
     scale, percentile : float, optional
@@ -63,11 +56,11 @@ def heatmap(
     Axes
         With the picture in ``ax.images[0]``; its figure is ``ax.figure``.
     """
-    values = as_map(relevance)
+    values = as_map(relevance, pool)
     limit = symmetric_limit(values, scale, percentile)
     ax = own_axes(ax)
     draw_map(ax, values, limit, colours(cmap))
-    _finish(ax, values, title, cmap, limit, percentile, colorbar)
+    finish(ax, values, title, colours(cmap), limit, percentile, colorbar)
     return ax
 
 
@@ -77,6 +70,7 @@ def overlay(
     ax: Axes | None = None,
     *,
     alpha: float = 0.9,
+    pool: str = "sum",
     mean: Channels = None,
     std: Channels = None,
     cmap: str | Colormap | None = None,
@@ -100,11 +94,11 @@ def overlay(
     """
     if not 0 <= alpha <= 1:
         raise ParameterError(f"alpha={alpha}: opacity lies between 0 and 1.")
-    values = as_map(relevance)
+    values = as_map(relevance, pool)
     limit = symmetric_limit(values, scale, percentile)
     ax = own_axes(ax)
     draw_overlay(ax, as_grey(displayable(image, mean, std)), values, limit, colours(cmap), alpha)
-    _finish(ax, values, title, cmap, limit, percentile, colorbar)
+    finish(ax, values, title, colours(cmap), limit, percentile, colorbar)
     return ax
 
 
@@ -124,109 +118,3 @@ def show_image(
     draw_image(ax, displayable(image, mean, std))
     _titled(ax, title)
     return ax
-
-
-def displayable(image: Any, mean: Channels = None, std: Channels = None) -> Array:
-    """Return an image as (H, W) or (H, W, 3) with values in [0, 1] (NaN where it has none)."""
-    tensor = torch.as_tensor(image)
-    if tensor.ndim == 4 and len(tensor) == 1:
-        tensor = tensor[0]
-    if tensor.ndim not in (2, 3) or not tensor.numel():
-        raise InputError(f"An image has shape (H, W) or (C, H, W); got {tuple(tensor.shape)}.")
-    values = as_array(tensor if tensor.ndim == 3 else tensor[None], "image")
-    if mean is not None or std is not None:
-        values = np.clip(values * _by_channel(std, 1.0, values) + _by_channel(mean, 0.0, values), 0, 1)
-    elif tensor.dtype is torch.uint8:
-        values = values / 255
-    if len(values) != 3:
-        values = values.mean(0, keepdims=True)
-    return _stretched(values.transpose(1, 2, 0) if len(values) == 3 else values[0])
-
-
-def as_grey(picture: Array) -> Array:
-    """Return what `displayable` returned in grey, (H, W): the luma of its colours (ITU-R BT.601)."""
-    return picture @ np.array([0.299, 0.587, 0.114]) if picture.ndim == 3 else picture
-
-
-def draw_image(ax: Axes, values: Array) -> None:
-    """Draw what `displayable` returned."""
-    bad = ~np.isfinite(values if values.ndim == 2 else values.sum(2))
-    ax.imshow(np.where(np.isfinite(values), values, 0.5), cmap="gray", vmin=0, vmax=1, interpolation="antialiased")
-    as_picture(ax)
-    _hatch(ax, bad, values.shape[:2])
-
-
-def draw_map(ax: Axes, values: Array, limit: float, cmap: Colormap) -> None:
-    """Draw relevance (H, W) with a symmetric scale, and mark what is no number."""
-    bad = ~np.isfinite(values)
-    ax.imshow(np.ma.array(values, mask=bad), cmap=cmap, norm=symmetric_norm(limit), interpolation="antialiased")
-    as_picture(ax)
-    _hatch(ax, bad, values.shape)
-
-
-def draw_overlay(ax: Axes, grey: Array, values: Array, limit: float, cmap: Colormap, alpha: float) -> None:
-    """Draw relevance (h, w) over an image (H, W) in grey, which is paled: strong blue and red are dark."""
-    draw_image(ax, 0.35 + 0.65 * grey)
-    bad = ~np.isfinite(values)
-    strength = np.clip(np.where(bad, 0, values) / limit, -1, 1)
-    # Colour tells the sign, opacity the magnitude: pale colours would only veil the image.
-    painted = cmap(0.5 + 0.5 * np.sign(strength) * (0.5 + 0.35 * np.abs(strength)))
-    painted[..., 3] = alpha * np.abs(strength)
-    height, width = grey.shape
-    ax.imshow(painted, extent=(-0.5, width - 0.5, height - 0.5, -0.5), interpolation="antialiased")
-    _hatch(ax, bad, grey.shape)
-
-
-def _finish(
-    ax: Axes,
-    values: Array,
-    text: str | None,
-    cmap: str | Colormap | None,
-    limit: float,
-    percentile: float | None,
-    colorbar: bool,
-) -> None:
-    _titled(ax, text)
-    note(ax, non_finite_note(values))
-    cut = percentile_note(percentile)
-    if colorbar:
-        colour_bar(ax.figure, colours(cmap), limit, f"relevance ({cut})" if cut else "relevance", ax=ax)
-    else:
-        note(ax, cut)
-
-
-_titled = title  # `title` is also what the functions above call their parameter
-
-
-def _by_channel(value: Channels, default: float, values: Array) -> Array:
-    numbers = np.atleast_1d(as_array(default if value is None else value, "mean or std"))
-    if numbers.ndim != 1 or len(numbers) not in (1, len(values)):
-        raise InputError(f"mean and std need one number, or one a channel ({len(values)}); got {numbers.tolist()}.")
-    return numbers[:, None, None]
-
-
-def _stretched(values: Array) -> Array:
-    finite = values[np.isfinite(values)]
-    if not finite.size or (finite.min() >= 0 and finite.max() <= 1):
-        return np.where(np.isfinite(values), values, np.nan)
-    low, high = finite.min(), finite.max()
-    stretched = (values - low) / (high - low) if high > low else np.full_like(values, 0.5)
-    return np.where(np.isfinite(values), stretched, np.nan)
-
-
-def _hatch(ax: Axes, bad: NDArray[np.bool_], shape: tuple[int, ...]) -> None:
-    """Hatch the pixels that are no numbers, on axes that show a picture of this (H, W)."""
-    if not bad.any():
-        return
-    tall, wide = shape[0] / bad.shape[0], shape[1] / bad.shape[1]
-    boxes = []
-    for row, line in enumerate(bad):
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], line.astype(np.int8), [0]])))
-        for start, stop in edges.reshape(-1, 2):
-            left, right = start * wide - 0.5, stop * wide - 0.5
-            top, bottom = row * tall - 0.5, (row + 1) * tall - 0.5
-            boxes.append(Path([(left, top), (right, top), (right, bottom), (left, bottom), (left, top)], closed=True))
-    path = Path.make_compound_path(*boxes)
-    ax.add_patch(
-        PathPatch(path, facecolor=NO_NUMBER, edgecolor="#616161", hatch="//////", linewidth=0, label="no number")
-    )

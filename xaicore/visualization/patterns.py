@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from xaicore.errors import InputError
 from xaicore.explanation import Explanation
 from xaicore.visualization.canvas import SMALL
-from xaicore.visualization.images import Channels, show_image
+from xaicore.visualization.images import show_image
+from xaicore.visualization.pictures import Channels
 from xaicore.visualization.provenance import provenance
 from xaicore.visualization.sheets import target_name
 

@@ -14,10 +14,14 @@ from xaicore.errors import InputError
 from xaicore.explanation import Explanation
 from xaicore.visualization.canvas import SMALL
 from xaicore.visualization.grids import grid
-from xaicore.visualization.images import Channels
-from xaicore.visualization.panels import Panel, panels_of
+from xaicore.visualization.overviews import is_overview, overview
+from xaicore.visualization.panels import Panel, kind_named, panels_of, shared_limits
+from xaicore.visualization.pictures import Channels
 from xaicore.visualization.provenance import provenance
+from xaicore.visualization.scales import percentile_note
 from xaicore.visualization.texts import wrapped
+
+_SHARING = {"map": "each panel on its own scale", "row": "one scale a sample", "figure": "one scale for all panels"}
 
 
 def plot_explanation(
@@ -26,6 +30,7 @@ def plot_explanation(
     kind: str | Mapping[str, str] | None = None,
     inputs: Any = None,
     names: Any = None,
+    merge: Any = None,
     labels: Sequence[str] | None = None,
     true: Sequence[Any] | Tensor | None = None,
     mean: Channels = None,
@@ -33,6 +38,7 @@ def plot_explanation(
     scale: str = "map",
     percentile: float | None = None,
     overlaid: bool = False,
+    options: Mapping[str, Any] | None = None,
     cmap: str | Colormap | None = None,
     limit: int | None = 8,
     footer: bool = True,
@@ -44,16 +50,26 @@ def plot_explanation(
     ----------
     explanation : Explanation
         Of B samples; one row each.
-    kind : {"image", "bars", "series", "tokens"}, or dict of them by input, optional
-        By default (B, C, H, W) is an image, (B, C, T) a series of C channels, (B, N) a table up to 40 columns and
-        a series beyond; anything else is drawn as the bars of its largest values.
+    kind : {"image", "bars", "waterfall", "series", "channels", "tokens", "summary"}, a renderer, or dict by input
+        By default (B, C, H, W) is an image, (B, C, T) a series of up to 6 channels and a map of channels by time
+        beyond, integers (B, T) are tokens, other (B, N) a table up to 40 columns and a series beyond; anything else is
+        drawn as the bars of its largest values. "summary" is one picture of all samples, for tables.
+        A renderer is named as `xaicore.renderers()` lists it: "contours", "core.segments", ...
     inputs : tensor, dict of tensors, or None
         What was explained; None takes the inputs kept in the explanation.
     names : sequence of str, or one sequence a sample, or dict of these by input, optional
-        Names of features for bars; the tokens of each sample for tokens, without those of padding if you like (see
+        Names of features or channels; the tokens of each sample for tokens, without those of padding if you like (see
         `xaicore.visualization.tokens`).
-    labels, true, mean, std, scale, percentile, overlaid, cmap
-        As in `xaicore.visualization.grid`, for images; `labels` and `cmap` for all kinds.
+    merge : str, or word ids for all samples or of each, or dict of these by input, optional
+        Put the pieces of tokenizers together to words: "auto", or see `xaicore.visualization.merge_word_pieces`.
+    labels, true, mean, std, overlaid
+        As in `xaicore.visualization.grid`, for images; `labels` for all kinds.
+    scale : {"map", "row", "figure"}
+        What shares one colour scale: nothing, the inputs of a sample, or all; said at the foot of several.
+    options : dict, optional
+        Options of the renderer that `kind` names, such as ``{"pool": "norm"}``.
+    percentile, cmap
+        As in `xaicore.visualization.grid`, for all that is coloured.
     limit : int or None
         Draw at most this many samples, and say so; None draws all.
     footer : bool
@@ -68,13 +84,18 @@ def plot_explanation(
     """
     if not len(explanation):
         raise InputError("There is nothing to draw: the explanation has no samples.")
-    everything = len(explanation)
+    everything, kind = len(explanation), kind_named(kind)
+    if is_overview(kind):
+        panels = panels_of(explanation, explanation.inputs if inputs is None else inputs, kind, names)
+        return overview(panels, cmap, _foot(explanation, everything) if footer else None)
     if limit is not None and everything > limit:
         explanation = explanation[:limit]
         true = None if true is None else true[:limit]
         inputs = _first(inputs, limit)
     inputs = explanation.inputs if inputs is None else inputs
-    panels = panels_of(explanation.relevance, inputs, kind, names)
+    shown: dict[str, Any] = {"mean": mean, "std": std}
+    own = {**shown, **(options or {})}
+    panels = panels_of(explanation, inputs, kind, names, merge, shown if overlaid else None, own)
     if ax is not None:
         if len(explanation) != 1 or len(panels) != 1:
             raise InputError("ax= takes one sample of one input: choose with explanation[i], or leave ax out.")
@@ -84,11 +105,15 @@ def plot_explanation(
         return figure
     foot = _foot(explanation, everything) if footer else None
     (panel, *more) = panels
-    if not more and panel.kind == "image":
-        options: dict[str, Any] = {"labels": labels, "true": true, "mean": mean, "std": std, "scale": scale}
-        options |= {"percentile": percentile, "overlaid": overlaid, "cmap": cmap, "footer": foot}
-        return grid(panel.inputs, {explanation.method: explanation}, **options)
-    return _side_by_side(panels, explanation, labels, cmap, percentile, foot)
+    if not more and panel.form:
+        chosen: dict[str, Any] = {"labels": labels, "true": true, "scale": scale, "percentile": percentile}
+        chosen |= {"overlaid": overlaid, "form": panel.form, "options": options, "cmap": cmap, "footer": foot}
+        return grid(panel.inputs, {explanation.method: explanation}, **shown, **chosen)
+    limits = shared_limits(panels, len(explanation), scale, percentile)
+    if foot and (more or scale != "map"):
+        cut = percentile_note(percentile) if scale != "map" else ""
+        foot = " · ".join(filter(None, (foot, _SHARING[scale], cut)))
+    return _side_by_side(panels, explanation, labels, cmap, percentile, limits, foot)
 
 
 def _side_by_side(
@@ -97,6 +122,7 @@ def _side_by_side(
     labels: Sequence[str] | None,
     cmap: str | Colormap | None,
     percentile: float | None,
+    limits: list[list[float | None]],
     foot: str | None,
 ) -> Figure:
     """One row a sample. How much room texts need is known when the others and all titles have taken theirs."""
@@ -109,20 +135,20 @@ def _side_by_side(
     _share_height(figure, axes, panels, width / len(panels))
     texts = []
     for row, line in enumerate(axes):
-        for panel, ax in zip(panels, line, strict=True):
+        for place, (panel, ax) in enumerate(zip(panels, line, strict=True)):
             panel.head(ax, explanation, row, labels)
             if panel.kind == "tokens":
                 ax.set(xticks=[], yticks=[])
                 ax.set_axis_off()
-                texts.append((panel, ax, row))
+                texts.append((panel, ax, row, place))
             else:
-                panel.draw(ax, row, cmap, percentile)
+                panel.draw(ax, row, cmap, percentile, limits[row][place])
     if texts:
         figure.draw_without_rendering()
         _share_height(figure, axes, panels, texts[0][1].get_position().width * width)
         figure.draw_without_rendering()
-        for panel, ax, row in texts:
-            panel.draw(ax, row, cmap, percentile)
+        for panel, ax, row, place in texts:
+            panel.draw(ax, row, cmap, percentile, limits[row][place])
     return figure
 
 

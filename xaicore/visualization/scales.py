@@ -11,6 +11,7 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
 from numpy.typing import NDArray
 
 from xaicore.errors import InputError, ParameterError
+from xaicore.explanation.pooling import pool as pooled
 
 Array = NDArray[np.float64]
 
@@ -50,8 +51,20 @@ def as_array(values: Any, what: str = "relevance") -> Array:
     return array
 
 
-def as_map(relevance: Any) -> Array:
-    """Return one sample's relevance, (H, W), (C, H, W) or (1, C, H, W), as (H, W), summed over channels."""
+def as_map(relevance: Any, pool: str = "sum") -> Array:
+    """Return one sample's relevance, (H, W), (C, H, W) or (1, C, H, W), as (H, W).
+
+    `pool` says how channels become one value: "sum", "norm" (Euclidean), "abs" (sum of magnitudes), "max", "max_abs"
+    (the signed value of largest magnitude) or "mean", as in `xaicore.Explanation.pool`.
+    """
+    values = single(relevance).cpu().to(torch.float64)
+    if values.ndim == 2:
+        values = values[None]  # one channel: its norm is a magnitude too
+    return as_array(pooled(values[None], "channels", pool)[0])
+
+
+def single(relevance: Any) -> torch.Tensor:
+    """Return one sample's relevance as a tensor (H, W) or (C, H, W); refuse anything else."""
     tensor = torch.as_tensor(relevance).detach()
     if tensor.ndim == 4 and len(tensor) == 1:
         tensor = tensor[0]
@@ -60,8 +73,9 @@ def as_map(relevance: Any) -> Array:
             f"A heatmap shows one sample, (H, W) or (C, H, W); got shape {tuple(tensor.shape)}. "
             "Choose a sample of a batch: relevance[0]."
         )
-    values = tensor.cpu().to(torch.float64)
-    return as_array(values.sum(0) if tensor.ndim == 3 else values)
+    if tensor.is_complex():
+        raise InputError("The relevance is complex; draw its real part or its magnitude.")
+    return tensor
 
 
 def symmetric_limit(values: Any, scale: float | None = None, percentile: float | None = None) -> float:
@@ -103,6 +117,11 @@ def symmetric_norm(limit: float) -> Normalize:
     return Normalize(-limit, limit)
 
 
+def magnitude_norm(limit: float) -> Normalize:
+    """Return the norm from 0 to limit."""
+    return Normalize(0, limit)
+
+
 def percentile_note(percentile: float | None) -> str:
     """Say that a scale was cut off; "" where it was not."""
     return "" if percentile is None or percentile == 100 else f"scale cut at percentile {percentile:g} of |R|"
@@ -114,6 +133,11 @@ def non_finite_note(array: Array) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
 
 
-def number(value: float) -> str:
+def number(value: float, digits: int = 2) -> str:
     """Write a number briefly, with a true minus sign."""
-    return f"{value:.2g}".replace("-", "\N{MINUS SIGN}")
+    return f"{value:.{digits}g}".replace("-", "\N{MINUS SIGN}")
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """Write a number briefly, with its sign."""
+    return f"{value:+.{digits}g}".replace("-", "\N{MINUS SIGN}")

@@ -1,88 +1,38 @@
-"""Relevance that is no image: series, tables and text."""
+"""Relevance along time: lines over coloured bands, and maps of channels by time."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap
-from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
-from xaicore.errors import InputError, ParameterError
-from xaicore.visualization.canvas import FRAME, SMALL, as_chart, note, own_axes, title
+from xaicore.errors import InputError
+from xaicore.visualization.canvas import SMALL, as_chart, colour_bar, note, own_axes, title
+from xaicore.visualization.named_lines import channels_of, names_of
+from xaicore.visualization.pictures import hatch
+from xaicore.visualization.printable import printable
 from xaicore.visualization.scales import (
     NO_NUMBER,
     Array,
-    as_array,
     colours,
     non_finite_note,
+    number,
+    percentile_note,
     symmetric_limit,
     symmetric_norm,
 )
+from xaicore.visualization.stretches import Stretches, stretches
 
 _titled = title
-_LINE = 1.9 * SMALL
-"""From one line of a text to the next, in points."""
-
-
-def _line(values: Any, what: str) -> Array:
-    array = as_array(values, what)
-    if array.ndim != 1 or not array.size:
-        raise InputError(f"One sample's {what} is a line of numbers, (T,); got shape {array.shape}.")
-    return array
-
-
-def bars(
-    relevance: Any,
-    names: Sequence[str] | None = None,
-    ax: Axes | None = None,
-    *,
-    top: int = 20,
-    cmap: str | Colormap | None = None,
-    title: str | None = None,
-) -> Axes:
-    """Draw the features of largest relevance as horizontal bars, the most relevant at the top.
-
-    Parameters
-    ----------
-    relevance : tensor or array, (F,)
-        One sample's relevance. NaN and infinity come first, hatched, without a length.
-    names : sequence of str, optional
-        Names of the features; numbers without them.
-    top : int
-        How many to draw. What the others add up to is one bar more, so that the bars add up to the whole.
-    """
-    values = _line(relevance, "relevance")
-    names = [str(index) for index in range(len(values))] if names is None else list(names)
-    if len(names) != len(values):
-        raise InputError(f"{len(names)} names for {len(values)} features: give one name a feature.")
-    if top < 1:
-        raise ParameterError(f"top={top}: draw at least one bar.")
-    order = np.argsort(-np.where(np.isfinite(values), np.abs(values), np.inf), kind="stable")
-    shown, rest = (order, order[:0]) if len(values) <= top + 1 else (order[:top], order[top:])
-    lengths = [*values[shown], *([values[rest].sum()] if len(rest) else [])]
-    labels = [names[index] for index in shown] + ([f"sum of {len(rest)} others"] if len(rest) else [])
-    ax = own_axes(ax, (3.4, 0.5 + 0.16 * len(lengths)))
-    finite = np.where(np.isfinite(lengths), lengths, 0.0)
-    limit = symmetric_limit(finite)
-    paint = colours(cmap)(symmetric_norm(limit)(np.sign(finite) * limit * 0.75))
-    drawn = ax.barh(range(len(lengths)), finite, color=paint, height=0.75)
-    if len(rest):
-        drawn[-1].set(alpha=0.5)
-    for row in np.flatnonzero(~np.isfinite(lengths)):
-        ax.axhspan(row - 0.4, row + 0.4, facecolor=NO_NUMBER, edgecolor="#616161", hatch="//////", linewidth=0)
-    ax.axvline(0, color="black", linewidth=0.5)
-    ax.set_yticks(range(len(lengths)), labels, fontsize=SMALL, parse_math=False)
-    ax.invert_yaxis()
-    as_chart(ax)
-    ax.locator_params(axis="x", nbins=5)
-    note(ax, "relevance")
-    note(ax, non_finite_note(values))
-    _titled(ax, title)
-    return ax
+RESOLUTION = 300
+"""How many colours side by side a picture as wide as a column of a journal can show."""
+STRIP = 0.45  # inches for each of several channels
 
 
 def series(
@@ -90,139 +40,190 @@ def series(
     values: Any = None,
     ax: Axes | None = None,
     *,
+    names: Sequence[str] | None = None,
     cmap: str | Colormap | None = None,
     scale: float | None = None,
+    percentile: float | None = None,
+    resolution: int = RESOLUTION,
     title: str | None = None,
 ) -> Axes:
     """Draw relevance along time: a coloured band behind the values, or without them a shaded line of relevance.
 
     Parameters
     ----------
-    relevance : tensor or array, (T,)
-        One sample's relevance at each step. NaN and infinity are hatched grey.
-    values : tensor or array, (T,), optional
-        What the model saw; drawn as a line over the band.
-    scale : float, optional
-        Limit of the symmetric scale; by default the largest magnitude.
+    relevance : tensor or array, (T,) or (C, T)
+        One sample's relevance at each step. Several channels are drawn one below the other. NaN and infinity are
+        hatched grey.
+    values : tensor or array like `relevance`, optional
+        What the model saw; drawn as a line over the band, each of several channels within its own range.
+    names : sequence of str, optional
+        Names of the channels; numbers without them.
+    scale, percentile : float, optional
+        Limit of the symmetric scale, the same for all channels, or the percentile of the magnitudes that sets it; by
+        default the largest magnitude. It is said below the picture.
+    resolution : int
+        Longer series are drawn as this many stretches, each in the colour of its largest magnitude, so that no peak is
+        lost; the line reaches the lowest and highest value of each. It is said below the picture.
     """
-    line = _line(relevance, "relevance")
-    limit = symmetric_limit(line, scale)
-    ax = own_axes(ax, (3.4, 1.6))
-    steps = np.arange(len(line))
-    paint = colours(cmap)
-    if values is None:
-        finite = np.where(np.isfinite(line), line, np.nan)
-        for sign, colour in ((1, paint(0.875)), (-1, paint(0.125))):
-            where = sign * np.nan_to_num(finite) >= 0
-            ax.fill_between(steps, finite, where=where, interpolate=True, color=colour, linewidth=0, alpha=0.6)
-        ax.plot(steps, finite, color="black", linewidth=0.7, marker="." if len(line) < 3 else "")
-        ax.axhline(0, color="black", linewidth=0.4)
-        ax.set_ylim(-1.05 * limit, 1.05 * limit)
-        ax.set_ylabel("relevance", fontsize=SMALL)
-    else:
-        curve = _line(values, "series")
-        if len(curve) != len(line):
-            raise InputError(f"{len(curve)} values for relevance of {len(line)} steps: they must be as many.")
-        ax.plot(steps, curve, color="black", linewidth=0.7, marker="." if len(line) < 3 else "")
-        low, high = ax.get_ylim()
-        ax.imshow(
-            np.ma.masked_invalid(line)[None],
-            cmap=paint,
-            norm=symmetric_norm(limit),
-            extent=(-0.5, len(line) - 0.5, low, high),
-            aspect="auto",
-            interpolation="nearest",
-            zorder=0,
-        )
-        ax.set_ylim(low, high)
-    for step in np.flatnonzero(~np.isfinite(line)):
-        ax.axvspan(step - 0.5, step + 0.5, facecolor=NO_NUMBER, edgecolor="#616161", hatch="//////", linewidth=0)
-    ax.set_xlim(-0.5, len(line) - 0.5)
+    lines = channels_of(relevance, "relevance")
+    curves = None if values is None else channels_of(values, "series")
+    if curves is not None and curves.shape != lines.shape:
+        raise InputError(_other_shape(curves, lines))
+    texts = names_of(names, len(lines), "channel")
+    limit = symmetric_limit(lines, scale, percentile)
+    ax = own_axes(ax, (3.4, 1.6 if len(lines) == 1 else 0.5 + STRIP * len(lines)))
+    strips = _Strips(ax, stretches(lines.shape[1], resolution), limit, colours(cmap), alone=len(lines) == 1)
+    for row, line in enumerate(lines):
+        strips.draw(row, line, None if curves is None else curves[row])
+    ax.set_xlim(-0.5, lines.shape[1] - 0.5)
     as_chart(ax)
-    ax.locator_params(axis="y", nbins=4)
-    note(ax, "step")
-    note(ax, non_finite_note(line))
-    _titled(ax, title)
+    if len(lines) > 1:
+        ax.set_ylim(len(lines), 0)
+        ax.set_yticks(np.arange(len(lines)) + 0.5, [printable(text) for text in texts], parse_math=False)
+        ax.tick_params(axis="y", length=0)
+    else:
+        ax.locator_params(axis="y", nbins=4)
+        label = texts[0] if names is not None else "relevance" if curves is None else ""
+        ax.set_ylabel(printable(label) if label else "", fontsize=SMALL, parse_math=False)
+    scaled = f"{'colours' if curves is not None else 'relevance'} to ±{number(limit)}"
+    shown = scaled if curves is not None or len(lines) > 1 else ""
+    _finish(ax, lines, strips.cut, percentile, title, shown)
     return ax
 
 
-def tokens(
+def channels_time(
     relevance: Any,
-    words: Sequence[str],
+    names: Sequence[str] | None = None,
     ax: Axes | None = None,
     *,
     cmap: str | Colormap | None = None,
     scale: float | None = None,
+    percentile: float | None = None,
+    resolution: int = RESOLUTION,
+    colorbar: bool = False,
     title: str | None = None,
 ) -> Axes:
-    """Write a text with each token on the colour of its relevance, lines broken to the width of the axes.
+    """Draw relevance as a map with a row for each channel and time from left to right.
 
     Parameters
     ----------
-    relevance : tensor or array, (T,)
-        One sample's relevance of each token. NaN and infinity are hatched grey.
-    words : sequence of str
-        The T tokens; shown as they are, never read as mathematics. There may be fewer where the rest is padding, which
-        is left out: the last values, or else the first, that are all exactly zero.
+    relevance : tensor or array, (C, T) or (T,)
+        One sample's relevance. NaN and infinity are hatched grey.
+    names : sequence of str, optional
+        Names of the channels, from the top; numbers without them.
+    scale, percentile, resolution
+        As in `series`.
+    colorbar : bool
+        Whether to draw a colour bar beside the map; without it, the scale is said below.
     """
-    words, line = _without_padding(list(words), _line(relevance, "relevance"))
-    limit = symmetric_limit(line, scale)
-    own = ax is None
-    ax = own_axes(ax, (5.0, 1.0))
-    figure: Any = ax.figure
-    if own:
-        figure.set_layout_engine("none")
-        ax.set_position((0.02, 0.05, 0.96, 0.75))
-    lines, step = _write(ax, words, line, limit, colours(cmap)), _LINE * figure.dpi / 72
-    if own:  # as tall as the text turned out to be
-        figure.set_figheight((lines + (2.2 if title else 1)) * step / figure.dpi)
-        ax.set_position((0.02, 0.02, 0.96, (lines + 0.7) * step / figure.dpi / figure.get_figheight()))
-        ax.set_ylim((lines + 0.7) * step, 0)
-    _titled(ax, title)
+    lines = channels_of(relevance, "relevance")
+    texts = names_of(names, len(lines), "channel")
+    limit, cut = symmetric_limit(lines, scale, percentile), stretches(lines.shape[1], resolution)
+    ax = own_axes(ax, (3.6, min(0.9 + 0.14 * len(lines), 8.0)))
+    shown = cut.peaks(lines)
+    ax.imshow(
+        np.ma.masked_invalid(shown),
+        cmap=colours(cmap),
+        norm=symmetric_norm(limit),
+        extent=(-0.5, lines.shape[1] - 0.5, len(lines) - 0.5, -0.5),
+        aspect="auto",
+        interpolation="nearest",
+    )
+    hatch(ax, ~np.isfinite(shown), lines.shape)
+    as_chart(ax)
+    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    if names is None:
+        ax.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+        ax.set_ylabel("channel", fontsize=SMALL)
+    else:
+        every = -(-len(lines) // 40)  # more names than that would lie on each other
+        ax.set_yticks(range(0, len(lines), every), [printable(text) for text in texts[::every]], parse_math=False)
+    if colorbar:
+        colour_bar(ax.figure, colours(cmap), limit, "relevance", ax=ax)
+    _finish(ax, lines, cut, percentile, title, "" if colorbar else f"colours to ±{number(limit)}")
     return ax
 
 
-def height_of_words(words: Sequence[str], width: float) -> float:
-    """How tall axes of this width must be for `tokens`; in inches."""
-    ax = Figure(figsize=(width, 1.0), dpi=150).add_axes((0, 0, 1, 1))
-    return (_write(ax, words, np.zeros(len(words)), 1.0, colours(None)) + 0.7) * _LINE / 72
+def _other_shape(curves: Array, lines: Array) -> str:
+    if len(curves) == len(lines):
+        return f"{curves.shape[1]} values for relevance of {lines.shape[1]} steps: they must be as many."
+    return f"Values of shape {curves.shape} for relevance of shape {lines.shape}: they must be alike."
 
 
-def _without_padding(words: list[str], line: Array) -> tuple[list[str], Array]:
-    missing = len(line) - len(words)
-    if missing > 0 and words:
-        if not line[len(words) :].any():
-            return words, line[: len(words)]
-        if not line[:missing].any():
-            return words, line[missing:]
-    if missing:
-        raise InputError(
-            f"{len(words)} tokens for relevance of {len(line)}: give one word a value; those of padding may be left "
-            "out where its relevance is zero."
+def _finish(ax: Axes, lines: Array, cut: Stretches, percentile: float | None, text: str | None, scaled: str) -> None:
+    note(ax, "step")
+    note(ax, ", ".join(filter(None, (scaled, percentile_note(percentile)))))
+    note(ax, cut.note)
+    note(ax, non_finite_note(lines))
+    _titled(ax, text)
+
+
+@dataclass(frozen=True)
+class _Strips:
+    """Channels one below the other, each in a strip one unit high; one alone has an axis of its own."""
+
+    ax: Axes
+    cut: Stretches
+    limit: float
+    paint: Colormap
+    alone: bool
+
+    def draw(self, row: int, line: Array, curve: Array | None) -> None:
+        """Draw one channel."""
+        values, low, high = (line, -self.limit, self.limit) if curve is None else (curve, *_range(curve))
+
+        def place(own: Any) -> Any:
+            return own if self.alone else row + 0.92 - 0.84 * (own - low) / (high - low)
+
+        margin = 0.05 * (high - low)
+        bottom, top = (low - margin, high + margin) if self.alone else (row + 1.0, float(row))
+        steps, heights = self.cut.outline(np.where(np.isfinite(values), values, np.nan))
+        heights = np.clip(heights, low, high)
+        if curve is None:
+            self._shade(steps, heights, place)
+        else:
+            self._band(line, bottom, top)
+        marker = "." if len(steps) < 3 else ""
+        self.ax.plot(steps, place(heights), color="black", linewidth=0.7, marker=marker, solid_joinstyle="round")
+        for start, end in self._bad(line):
+            box = Rectangle((start - 0.5, bottom), end - start, top - bottom, facecolor=NO_NUMBER, edgecolor="#616161")
+            box.set(hatch="//////", linewidth=0)
+            self.ax.add_patch(box)
+        if self.alone:
+            self.ax.set_ylim(bottom, top)
+        elif row:
+            self.ax.axhline(row, color="white", linewidth=2)
+            self.ax.axhline(row, color="#9e9e9e", linewidth=0.4)
+
+    def _shade(self, steps: Array, heights: Array, place: Any) -> None:
+        for sign, colour in ((1, self.paint(0.875)), (-1, self.paint(0.125))):
+            part = np.where(np.isnan(heights), np.nan, np.clip(sign * heights, 0, None) * sign)
+            self.ax.fill_between(steps, place(part), place(0.0 * part), color=colour, linewidth=0, alpha=0.6)
+        self.ax.hlines(place(0.0), -0.5, self.cut.steps - 0.5, color="black", linewidth=0.4)
+
+    def _band(self, line: Array, bottom: float, top: float) -> None:
+        self.ax.imshow(
+            np.ma.masked_invalid(self.cut.peaks(line))[None],
+            cmap=self.paint,
+            norm=symmetric_norm(self.limit),
+            extent=(-0.5, self.cut.steps - 0.5, bottom, top),
+            aspect="auto",
+            interpolation="nearest",
+            zorder=0,
         )
-    return words, line
+
+    def _bad(self, line: Array) -> list[tuple[int, int]]:
+        """Runs of steps that are no numbers, each at least as wide as a stretch so that it is seen."""
+        bad = ~np.isfinite(self.cut.peaks(line))
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], bad.astype(np.int8), [0]])))
+        ends = np.append(self.cut.starts, self.cut.steps)
+        return [(int(ends[start]), int(ends[stop])) for start, stop in edges.reshape(-1, 2)]
 
 
-def _write(ax: Axes, words: Sequence[str], line: Array, limit: float, paint: Colormap) -> int:
-    """Write the words from the top left of the axes, whose unit is the pixel then; return how many lines they take."""
-    figure: Any = ax.figure
-    renderer = FigureCanvasAgg(figure.get_figure(root=True)).get_renderer()  # type: ignore[no-untyped-call]
-    box = ax.get_window_extent(renderer)
-    ax.set(xlim=(0, box.width), ylim=(box.height, 0))
-    ax.set_axis_off()
-    pixel = figure.dpi / 72
-    gap, step = 3 * pixel, _LINE * pixel
-    left, number = gap, 1
-    for word, value in zip(words, line, strict=True):
-        strong = np.isfinite(value) and abs(value) > 0.6 * limit
-        face = paint(symmetric_norm(limit)(np.ma.masked_invalid([value]))[0]) if np.isfinite(value) else NO_NUMBER
-        colour = "white" if strong else "black"
-        text = ax.text(left, number * step, word, fontsize=SMALL, color=colour, parse_math=False)
-        hatch = None if np.isfinite(value) else "//////"
-        text.set_bbox({"facecolor": face, "pad": 1.5, "hatch": hatch, **FRAME})
-        width = text.get_window_extent(renderer).width
-        if left + width > box.width - gap and left > gap:
-            left, number = gap, number + 1
-            text.set_position((left, number * step))
-        left += width + 2 * gap
-    return number
+def _range(curve: Array) -> tuple[float, float]:
+    finite = curve[np.isfinite(curve)]
+    if not finite.size:
+        return -1.0, 1.0
+    low, high = float(finite.min()), float(finite.max())
+    room = 0.5 * max(abs(low), 1.0)
+    return (low, high) if high > low else (low - room, high + room)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from xaicore.errors import InputError, ParameterError
 from xaicore.explanation import Explanation
-from xaicore.visualization.scales import Array, as_map
+from xaicore.visualization.scales import single
 
 Columns = (
     Explanation
@@ -36,7 +36,7 @@ class Sheet:
     """The contents of a grid; every list of lists is rows x columns."""
 
     columns: list[Column]
-    maps: list[list[Array]]
+    relevance: list[list[Tensor]]
     captions: list[list[str]]
     heads: list[str]
     images: list[Tensor] | None
@@ -50,26 +50,49 @@ def make_sheet(
     true: Sequence[Any] | Tensor | None,
     score: str | None,
     name: str | None,
+    rows: Sequence[str] | None = None,
+    captions: Sequence[Sequence[str]] | None = None,
 ) -> Sheet:
     """Collect the contents of a grid; see `xaicore.visualization.grid` for the parameters."""
     columns = columns_of(explanations)
     first = columns[0].explanation
-    rows = len(first)
-    if rows == 0 or any(len(column.explanation) != rows for column in columns):
+    count = len(first)
+    if count == 0 or any(len(column.explanation) != count for column in columns):
         counts = {column.title: len(column.explanation) for column in columns}
         raise InputError(f"Every column of a grid needs the same samples, at least one; got {counts}.")
-    maps = [[as_map(_relevance(column.explanation, name)[row]) for column in columns] for row in range(rows)]
-    images = _images(first.inputs if inputs is None else inputs, rows, name)
-    repeated = [images is not None and row > 0 and torch.equal(images[row], images[row - 1]) for row in range(rows)]
-    targets = [[target_name(column.explanation, row, labels) for column in columns] for row in range(rows)]
-    columns, captions, explained = _place_targets(columns, targets)
-    answers = _answers(first, labels, true, score)
+    relevance = [[single(_relevance(column.explanation, name)[row]) for column in columns] for row in range(count)]
+    images = _images(first.inputs if inputs is None else inputs, count, name)
+    repeated = [images is not None and row > 0 and torch.equal(images[row], images[row - 1]) for row in range(count)]
+    targets = [[target_name(column.explanation, row, labels) for column in columns] for row in range(count)]
+    columns, below, explained = _place_targets(columns, targets)
+    below = _with_captions(below, captions)
+    names = _row_names(rows, count)
+    truths, answers = _truths(count, labels, true), _answers(first, labels, score)
     heads = []
-    for row in range(rows):
-        known = answers[row - 1] if repeated[row] else []  # said one row above
-        lines = [line for line in answers[row] if line not in known]
-        heads.append("\n".join([*lines, *explained[row : row + 1]]))
-    return Sheet(columns, maps, captions, heads, images, repeated)
+    for row in range(count):
+        said = names[row : row + 1] if names else []
+        if not repeated[row] or truths[row] != truths[row - 1]:
+            said = said + truths[row]
+        if not repeated[row] or names or answers[row] != answers[row - 1]:  # of the same input, said one row above
+            said = said + answers[row]
+        heads.append("\n".join([*said, *explained[row : row + 1]]))
+    return Sheet(columns, relevance, below, heads, images, repeated)
+
+
+def _row_names(rows: Sequence[str] | None, count: int) -> list[str]:
+    if rows is not None and len(rows) != count:
+        raise InputError(f"rows= has {len(rows)} names for {count} rows.")
+    return [] if rows is None else [str(name) for name in rows]
+
+
+def _with_captions(below: list[list[str]], captions: Sequence[Sequence[str]] | None) -> list[list[str]]:
+    """What is given stands above what is explained."""
+    if captions is None:
+        return below
+    if len(captions) != len(below) or any(len(line) != len(below[0]) for line in captions):
+        raise InputError(f"captions= needs {len(below)} rows of {len(below[0])} texts.")
+    pairs = [zip(given, own, strict=True) for given, own in zip(captions, below, strict=True)]
+    return [["\n".join(filter(None, pair)) for pair in line] for line in pairs]
 
 
 def columns_of(explanations: Columns) -> list[Column]:
@@ -161,19 +184,21 @@ def _place_targets(columns: list[Column], targets: list[list[str]]) -> tuple[lis
     return columns, [[f"for {name}" for name in row] for row in targets], []
 
 
-def _answers(
-    explanation: Explanation, labels: Sequence[str] | None, true: Sequence[Any] | Tensor | None, score: str | None
-) -> list[list[str]]:
-    """The true and the predicted class of each row, as lines of its title."""
+def _truths(count: int, labels: Sequence[str] | None, true: Sequence[Any] | Tensor | None) -> list[list[str]]:
+    """The true class of each row, as a line of its title, where it is given."""
+    if true is None:
+        return [[] for _ in range(count)]
+    known = true.tolist() if isinstance(true, Tensor) or hasattr(true, "tolist") else list(true)
+    if len(known) != count:
+        raise InputError(f"{len(known)} true classes for {count} samples: give one a sample.")
+    return [[f"true: {class_name(each, labels) if isinstance(each, int) else each}"] for each in known]
+
+
+def _answers(explanation: Explanation, labels: Sequence[str] | None, score: str | None) -> list[list[str]]:
+    """The predicted class of each row, as a line of its title."""
     if score not in ("output", "softmax", None):
         raise ParameterError(f"score={score!r}: one of 'output', 'softmax', None.")
     lines: list[list[str]] = [[] for _ in range(len(explanation))]
-    if true is not None:
-        known = true.tolist() if hasattr(true, "tolist") else list(true)
-        if len(known) != len(lines):
-            raise InputError(f"{len(known)} true classes for {len(lines)} samples: give one a sample.")
-        for line, each in zip(lines, known, strict=True):
-            line.append(f"true: {class_name(each, labels) if isinstance(each, int) else each}")
     output = explanation.prediction.detach().cpu().double()
     if output.ndim == 1 or (output.ndim == 2 and output.shape[1] == 1):
         for line, value in zip(lines, output.reshape(-1).tolist(), strict=True):

@@ -144,3 +144,100 @@ def test_a_method_without_parameters_may_have_none(model: nn.Module) -> None:
     same(together["lrp.epsilon"], xaicore.explain(model, X, method="lrp.epsilon"))
     with pytest.raises(ParameterError, match=r"'lrp\.epsilon' are 0\.25: give a dict"):
         xaicore.compare(model, X, methods={"lrp.epsilon": 0.25})  # type: ignore[dict-item]
+
+
+def test_eight_methods_cost_one_forward_and_eight_walks(model: nn.Module) -> None:
+    methods = [*METHODS, "lrp.gamma", "lrp.z_plus", "gradients.guided_backprop", "gradients.deconvnet"]
+    xaicore.compare(model, X, methods=methods)
+    with OperatorCounter() as counter:
+        xaicore.compare(model, X, methods=methods)
+    with OperatorCounter() as alone:
+        for name in methods:
+            xaicore.explain(model, X, method=name)
+    walks = counter.of(["convolution_backward"])
+    assert walks == alone.of(["convolution_backward"])
+    # Rules with changed weights run a second forward of their own, whoever else is compared.
+    assert alone.of(["convolution"])[0] - counter.of(["convolution"])[0] == 2 * (len(methods) - 1)
+
+
+def test_classes_of_one_input_share_a_forward_and_give_what_each_gives_alone(model: nn.Module) -> None:
+    sides = {"predicted": None, "true": [0, 1, 2, 0], "why not 1": xaicore.Contrast(0, 1)}
+    xaicore.compare(model, X, methods=METHODS, classes=sides)
+    with OperatorCounter() as counter:
+        found = xaicore.compare(model, X, methods=METHODS, classes=sides)
+    assert counter.of(["convolution", "convolution_backward"]) == [2, 2 * len(METHODS) * len(sides)]
+    assert found.by == "classes" and found.groups == list(sides) and len(found) == len(METHODS) * len(sides)
+    for side, target in sides.items():
+        for name in METHODS:
+            same(found[side, name], xaicore.explain(model, X, method=name, target=target))
+
+
+def test_a_number_of_classes_takes_those_of_largest_output(model: nn.Module) -> None:
+    found = xaicore.compare(model, X, methods="lrp.zero", classes=3)
+    order = model(X).argsort(1, descending=True)
+    assert found.groups == ["predicted", "2nd", "3rd"]
+    for rank, side in enumerate(found.groups):
+        assert found[side, "lrp.zero"].target["index"] == order[:, rank].tolist()
+
+
+def test_models_are_compared_on_the_same_inputs_by_their_own_predictions(model: nn.Module) -> None:
+    models = {"one": model, "other": shaken(Net())}
+    found = xaicore.compare(models, X, methods=METHODS[:2], metrics="evaluation.gini")
+    assert found.by == "models" and list(found.scores) == ["one", "other"]
+    for name, each in models.items():
+        same(found[name, "lrp.epsilon"], xaicore.explain(each, X, method="lrp.epsilon"))
+    table = found.table()
+    assert table.splitlines()[0].split()[:3] == ["MODEL", "METHOD", "gini"] and len(table.splitlines()) == 5
+
+
+def test_metrics_judge_what_was_compared(model: nn.Module) -> None:
+    metrics = {"evaluation.gini": None, "evaluation.pixel_flipping": {"patch": 5}}
+    found = xaicore.compare(model, X, methods=METHODS, metrics=metrics)
+    for name in METHODS:
+        alone = xaicore.evaluate(xaicore.create_analyzer(name, model), X, metrics)
+        for metric, scores in alone.items():
+            assert_same(found.scores[""][metric][name].values, scores.values)
+    assert "gini ↑" in found.table() and "pixel_flipping ↓" in found.table()
+
+
+def test_a_stream_of_batches_is_compared_batch_by_batch(model: nn.Module) -> None:
+    whole = xaicore.compare(model, X, methods=METHODS)
+    found = xaicore.compare(model, iter(X.split(3)), methods=METHODS)
+    for name in METHODS:
+        same(found[name], whole[name])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"classes": []}, "classes= is empty"),
+        ({"classes": 0}, "at least one class"),
+        ({"classes": 2, "target": 1}, "not both"),
+        ({"classes": "3,8"}, "a number of classes"),
+        ({"metrics": "evaluation.ginny"}, "Did you mean 'gini'|Did you mean 'evaluation.gini'"),
+        ({"metrics": "evaluation.relevance_mass"}, "give masks="),
+    ],
+)
+def test_bad_options_are_refused_before_anything_runs(model: nn.Module, options: Any, message: str) -> None:
+    with OperatorCounter() as counter, pytest.raises(xaicore.XaicoreError, match=message):
+        xaicore.compare(model, X, methods=METHODS, **options)
+    assert counter.of(["convolution"]) == [0]
+
+
+def test_a_key_that_is_not_there_is_told_with_those_that_are(model: nn.Module) -> None:
+    found = xaicore.compare(model, X, methods=METHODS)
+    with pytest.raises(KeyError, match="lrp.epsilon"):
+        found["lrp.epsilom"]
+    assert "lrp.epsilom" not in found and "lrp.epsilon" in found
+
+
+def test_comparisons_are_drawn_saved_and_written_as_a_page(model: nn.Module, tmp_path: Any) -> None:
+    images = X[:, :1]
+    plain = shaken(nn.Sequential(nn.Conv2d(1, 3, 3), nn.Flatten(), nn.Linear(27, 3)))
+    found = xaicore.compare(plain, images, methods=METHODS[:2], classes=2, metrics="evaluation.gini")
+    assert sum(len(ax.images) for ax in found.plot().axes) >= 4 * 2 * 2
+    folder = found.save(tmp_path / "maps")
+    loaded = xaicore.load_explanation(folder / "predicted_lrp.epsilon.safetensors")
+    assert_same(loaded.relevance, found["predicted", "lrp.epsilon"].relevance)
+    page = found.report(tmp_path / "page.html", true=[0, 1, 2, 0]).read_text(encoding="utf-8")
+    assert "gini" in page and "predicted: lrp.epsilon" in page

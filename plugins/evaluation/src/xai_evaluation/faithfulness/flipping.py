@@ -1,0 +1,124 @@
+"""What a model says as patches are replaced, one after the other."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from xai_evaluation.faithfulness.patches import Patches
+from xai_evaluation.faithfulness.ranking import ranks_of, recomputed_ranks
+from xai_evaluation.faithfulness.replacing import Replacement, resolve_fill
+from xaicore.engine import Block
+from xaicore.scoring import Case
+
+NON_FINITE = "undefined where relevance is not finite"
+NON_FINITE_OUTPUT = "undefined where the model's output is not finite"
+INTERRUPTED = "undefined where the run was interrupted"
+
+
+class Flipping:
+    """The samples of a case, parted into patches that are replaced in the order of their relevance.
+
+    Parameters
+    ----------
+    case : Case
+    patch
+        As `Patches.of` takes it.
+    fill
+        As `resolve_fill` takes it.
+    draws : int
+        Most variants of the fill that are used.
+
+    Attributes
+    ----------
+    patches : Patches
+    undefined : Tensor (B,)
+        Samples with relevance that is not finite, which have no order.
+    """
+
+    def __init__(self, case: Case, patch: Any, fill: Any, draws: int = 1) -> None:
+        self.case, self.patches = case, Patches.of(case, patch)
+        chosen = resolve_fill(fill)
+        self.replacements = [Replacement(case, chosen, draw) for draw in range(min(draws, chosen.count))]
+        self.sums = self.patches.sums(case.relevance)
+        finite = [each.flatten(1).isfinite().all(1) for each in case.relevance.values()]
+        self.undefined = ~torch.stack(finite).all(0).to(self.sums.device)
+        self.interrupted = False
+
+    def counts(self, steps: int | None, until: float = 1.0) -> list[int]:
+        """How many patches are gone at each point of a curve: from none to a share of all, in even steps."""
+        last = max(1, round(until * self.patches.count))
+        points = torch.linspace(0, last, 1 + min(steps or last, last), dtype=torch.float64).round()
+        return [int(each) for each in points]
+
+    def curve(self, order: str, counts: Sequence[int], quantity: str, *, recompute: bool = False) -> Tensor:
+        """The value with so many patches gone, (B, K): the mean over the draws of the fill.
+
+        NaN where relevance is not finite, that of a new heatmap included.
+        """
+        ranks = ranks_of(self.sums, order)
+        found = []
+        for replacement in self.replacements:
+            undefined = self.undefined
+            if recompute:
+                ranks, undefined = recomputed_ranks(self.case, self.patches, replacement, counts, order)
+            curve = self._replaced(ranks, counts, quantity, replacement)
+            found.append(curve.masked_fill(undefined[:, None], torch.nan))
+        return torch.stack(found).mean(0)
+
+    def insertion(self, counts: Sequence[int], quantity: str) -> Tensor:
+        """The value with only so many of the most relevant patches there, (B, K)."""
+        ranks = ranks_of(self.sums)
+        found = [self._replaced(ranks, counts, quantity, each, inserted=True) for each in self.replacements]
+        return torch.stack(found).mean(0).masked_fill(self.undefined[:, None], torch.nan)
+
+    def notes(self, values: Tensor) -> list[str]:
+        """Why there is no value for some of these."""
+        found = [INTERRUPTED] if self.interrupted else []
+        if bool(self.undefined.any()):
+            found.append(NON_FINITE)
+        elif bool(values.isnan().any()) and not found:
+            found.append("undefined where the output, or the relevance of a changed sample, is not finite")
+        return found
+
+    def _replaced(
+        self, ranks: Tensor, counts: Sequence[int], quantity: str, replacement: Replacement, *, inserted: bool = False
+    ) -> Tensor:
+        whole = self.patches.count if inserted else 0
+        # With nothing replaced the value is known.
+        asked = [place for place, count in enumerate(counts) if count != whole]
+        values = torch.full((len(self.case), len(counts)), torch.nan, dtype=torch.float64, device=ranks.device)
+        for place, count in enumerate(counts):
+            if count == whole:
+                values[:, place] = self.case.values(quantity)
+        limits = torch.tensor(counts, device=ranks.device)[asked]
+        # The blocks of some samples follow each other.
+        entries = functools.lru_cache(1)(lambda start, stop: self.patches.entries(ranks[start:stop]))
+
+        def run(block: Block) -> Tensor:
+            gone = {}
+            for name, ranked in entries(block.start, block.stop).items():
+                most = limits[block.first : block.last].view(-1, *[1] * (ranked.ndim - 1))
+                own = ranked.unsqueeze(1)
+                gone[name] = ((own >= most) if inserted else (own < most)).flatten(0, 1)
+            return block.grid(self.case.scores(replacement.rows(gone, block), block, quantity))
+
+        sweep = self.case.sweep(len(asked), run)
+        places = torch.tensor(asked, device=ranks.device)
+        for block, scores in sweep:
+            values[block.start : block.stop, places[block.first : block.last]] = scores
+        self.interrupted |= sweep.interrupted
+        return values
+
+
+def area(x: Tensor, y: Tensor) -> Tensor:
+    """The area under curves y (B, K) by the trapezoid rule, divided by the range of x: the mean height, (B,).
+
+    >>> area(torch.tensor([0.0, 0.5]), torch.tensor([[4.0, 2.0]]))
+    tensor([3.])
+    """
+    return torch.trapezoid(y, x.to(y.device), dim=1) / (x[-1] - x[0])

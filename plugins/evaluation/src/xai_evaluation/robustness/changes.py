@@ -1,0 +1,115 @@
+"""How much relevance changes from a sample to its neighbours, and how much the input does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from xai_evaluation.robustness.neighbours import Neighbours
+from xaicore.engine import Block
+from xaicore.scoring import Case
+
+Named = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The changes of B samples to K neighbours.
+
+    Attributes
+    ----------
+    relevance : Tensor (B, K)
+        The norm of the difference of relevance.
+    inputs : Tensor (B, K)
+        The Euclidean norm of the difference of the inputs.
+    origin : Tensor (B,)
+        The norm of the relevance of the samples themselves.
+    """
+
+    relevance: Tensor
+    inputs: Tensor
+    origin: Tensor
+
+    def ratios(self) -> Tensor:
+        """Change of relevance by change of the input, (B, K): NaN where the neighbour is the sample itself."""
+        return torch.where(self.inputs > 0, self.relevance / self.inputs, torch.nan)
+
+    def largest_ratio(self) -> tuple[Tensor, list[str]]:
+        """The largest ratio of each sample, (B,), and what is to be said of it.
+
+        Neighbours that are the sample itself are left out. NaN where all are, or where relevance is not finite.
+        """
+        equal = self.inputs == 0
+        found = self.ratios().masked_fill(equal, -torch.inf).max(1).values
+        none = equal.all(1)
+        notes = []
+        if equal.any():
+            notes.append(f"{int(equal.sum())} of {equal.numel()} neighbours equal the sample and were left out")
+        if none.any():
+            notes.append(f"undefined for {int(none.sum())} samples: all their neighbours equal the sample")
+        broken = ~torch.isfinite(found) & ~none
+        if broken.any():
+            notes.append(f"undefined for {int(broken.sum())} samples: there is relevance that is not finite")
+        return found.masked_fill(none | broken, torch.nan), notes
+
+
+def changes(case: Case, neighbours: Neighbours, norm: float, *, predicted: bool = False) -> Changes:
+    """Explain all neighbours, and measure how far relevance is from that of the sample, or of the neighbour before.
+
+    Parameters
+    ----------
+    case : Case
+    neighbours : Neighbours
+    norm : float
+        Of relevance: 1, 2 or infinity.
+    predicted : bool
+        Explain of each neighbour the class that is predicted for it, and the same of the samples.
+    """
+
+    def explain(block: Block) -> tuple[Named, Named]:
+        rows = neighbours.rows(block)
+        return rows, case.relevance_of(rows, block, predicted=predicted)
+
+    origin = _of_the_samples(case, predicted)
+    here: tuple[Named, Named] = (case.varied, origin)
+    before = tuple({name: x.clone() for name, x in each.items()} for each in here)
+    found = torch.empty(2, len(case), neighbours.steps, dtype=torch.float64)
+    norms = (2.0, norm)
+    for block, rows in case.sweep(neighbours.steps, explain, explains=True):
+        for number, step in enumerate(block.steps):
+            for kind in range(2):
+                now = {name: block.grid(x)[:, number] for name, x in rows[kind].items()}
+                start = before[kind] if neighbours.follows(step) else here[kind]
+                last = {name: block.of(x) for name, x in start.items()}
+                found[kind, block.start : block.stop, step] = distance(now, last, norms[kind])
+                for name, x in now.items():
+                    block.of(before[kind][name]).copy_(x)
+    return Changes(found[1], found[0], distance(origin, {}, norm))
+
+
+def distance(a: Named, b: Named, norm: float) -> Tensor:
+    """The norm of a - b over all inputs together, (rows,), in float64; what is not in ``b`` is 0 there."""
+    parts = []
+    for name, x in a.items():
+        value = x.detach().double()
+        parts.append((value - b[name].to(x.device).double() if name in b else value).flatten(1).cpu())
+    found: Tensor = torch.linalg.vector_norm(torch.cat(parts, 1), norm, dim=1)
+    return found
+
+
+def _of_the_samples(case: Case, predicted: bool) -> Named:
+    if not predicted:
+        return case.relevance
+    whole: dict[str, Tensor] = {name: torch.empty_like(x) for name, x in case.relevance.items()}
+
+    def explain(block: Block) -> Named:
+        varied = {name: block.of(x) for name, x in case.varied.items()}
+        return case.relevance_of(varied, block, predicted=True)
+
+    for block, found in case.sweep(1, explain, explains=True):
+        for name, x in found.items():
+            block.of(whole[name]).copy_(x)
+    return whole

@@ -1,0 +1,8 @@
+"""Studies: comparing methods, classes and models; tuning a method; auditing what a model looks at."""
+
+from __future__ import annotations
+
+from xaicore.studies.comparison import Comparison, compare
+from xaicore.studies.tuning import Candidate, Ranking, tune
+
+__all__ = ["Candidate", "Comparison", "Ranking", "compare", "tune"]
