@@ -12,6 +12,7 @@ import nox
 ROOT = Path(__file__).parent
 PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
 CONSTRAINTS = ROOT / ".ci" / "constraints.txt"
+CHROMIUM = ("chromium", "chromium-browser")  # what the browser is called
 
 nox.options.sessions = ["tests", "lint", "types", "wheels"]
 nox.options.reuse_venv = "yes"  # but for `wheels`, which is about clean environments
@@ -76,6 +77,19 @@ def docs(session: nox.Session) -> None:
     install_checkout(session, "test")
     session.run("pytest", "--doctest-modules", "xaicore", *session.posargs)
     session.run("pytest", "tests/test_docs.py", "tests/test_examples.py", *session.posargs, env=one_thread())
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Test reports in Chromium, which is installed by apt-get where there is none. Playwright brings no browser."""
+    if not any(map(shutil.which, CHROMIUM)):
+        if shutil.which("apt-get") is None:
+            session.error("These tests need Chromium, and there is no apt-get to install it with: install it yourself.")
+        session.run("apt-get", "update", external=True)
+        session.run("apt-get", "install", "--yes", "--no-install-recommends", "chromium", external=True)
+    install(session, "--editable", f"{ROOT}[browser]", "pytest>=9.0")
+    required = {"XAICORE_BROWSER_TESTS": "required"}
+    session.run("pytest", "tests/browser", *session.posargs, env=one_thread() | required)
 
 
 @nox.session

@@ -20,7 +20,7 @@ HOSTILE = (
     "{{ 7 * 7 }}{% raw %}",
     "javascript:alert(1)",
     "\u2028\u2029\u202edesrever\u0000",
-    "=HYPERLINK(\"http://example.org\",\"x\"),'+1",
+    '=HYPERLINK("http://example.org","x"),\'+1',
     "&lt;b&gt;&amp;",
     "\udcff lone surrogate",
 )
@@ -103,7 +103,8 @@ def words_report() -> Report:
     relevance = np.array([2.0, -1.0, np.nan, 0.5])
     view = MapView(relevance=relevance, explained="good", score=1.5, gap=0.2, non_finite=1)
     return Report(
-        title="Words", samples=[SampleView(name="review", words=("fine", "not", "odd", "film"), maps={"lrp.zero": view})]
+        title="Words",
+        samples=[SampleView(name="review", words=("fine", "not", "odd", "film"), maps={"lrp.zero": view})],
     )
 
 

@@ -17,7 +17,7 @@ from xaicore.plugins import plugin_registry
 from xaicore.plugins.lookup import METRIC, look_up
 from xaicore.scoring import Scores, create_metric, evaluate
 
-PLUGIN = '''
+PLUGIN = """
 from xaicore.plugins import MetricSpec
 
 def xaicore_metrics():
@@ -29,7 +29,7 @@ def xaicore_metrics():
         MetricSpec(name="ruler.power", target="ruler_metrics:Power", summary="Has no default.",
                    higher_is_better=True),
     ]
-'''
+"""
 
 METRICS = '''
 import torch

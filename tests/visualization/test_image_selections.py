@@ -16,7 +16,7 @@ from xaicore.visualization.selections import superpixels
 
 REGIONS = torch.tensor([[0, 0, 1, 1], [2, 2, 3, 3]])
 RELEVANCE = torch.tensor([[3.0, 3.0, 1.0, 1.0], [-4.0, 9.0, -1.0, -1.0]])  # segments carry 6, 2, 5, -2
-IMAGE = torch.linspace(0.1, 0.8, 8).reshape(2, 4)
+IMAGE = torch.linspace(0.12, 0.82, 8).reshape(2, 4)
 
 
 def kept(ax: Any, fill: float = 0.5) -> Any:
@@ -30,12 +30,12 @@ def kept(ax: Any, fill: float = 0.5) -> Any:
 @pytest.mark.parametrize(
     ("options", "chosen", "said"),
     [
-        ({"keep": 0.4}, [0], "1 of 4 segments: 46.2 % of positive relevance"),
-        ({"keep": 6 / 13}, [0], "1 of 4 segments: 46.2 % of positive relevance"),
-        ({"keep": 0.5}, [0, 2], "2 of 4 segments: 84.6 % of positive relevance"),
-        ({"keep": 1.0}, [0, 1, 2], "3 of 4 segments: 100 % of positive relevance"),
-        ({"most": 2}, [0, 2], "2 of 4 segments: 84.6 % of positive relevance"),
-        ({"most": 9}, [0, 1, 2], "3 of 4 segments: 100 % of positive relevance"),
+        ({"keep": 0.4}, [0], "1 of 4 segments\n46.2 % of positive relevance"),
+        ({"keep": 6 / 13}, [0], "1 of 4 segments\n46.2 % of positive relevance"),
+        ({"keep": 0.5}, [0, 2], "2 of 4 segments\n84.6 % of positive relevance"),
+        ({"keep": 1.0}, [0, 1, 2], "3 of 4 segments\n100 % of positive relevance"),
+        ({"most": 2}, [0, 2], "2 of 4 segments\n84.6 % of positive relevance"),
+        ({"most": 9}, [0, 1, 2], "3 of 4 segments\n100 % of positive relevance"),
     ],
 )
 def test_the_most_relevant_segments_stay_and_their_share_is_printed(
@@ -48,7 +48,7 @@ def test_the_most_relevant_segments_stay_and_their_share_is_printed(
 
 def test_segments_without_positive_relevance_never_stay() -> None:
     ax = segments(-RELEVANCE.abs(), image=IMAGE, regions=REGIONS, keep=1.0)
-    assert not kept(ax).any() and ax.get_xlabel() == "0 of 4 segments: no positive relevance"
+    assert not kept(ax).any() and ax.get_xlabel() == "0 of 4 segments\nno positive relevance"
 
 
 def test_pixels_of_no_segment_are_left_out_and_the_fill_can_be_chosen() -> None:
@@ -64,22 +64,22 @@ def test_coarse_relevance_is_shared_out_among_the_pixels() -> None:
     image = torch.linspace(0, 1, 16).reshape(4, 4)
     regions = torch.tensor([[0, 0, 1, 1]] * 4)
     ax = segments(torch.tensor([[3.0, 1.0]]), image=image, regions=regions, keep=0.75)
-    assert ax.get_xlabel() == "1 of 2 segments: 75 % of positive relevance"
+    assert ax.get_xlabel() == "1 of 2 segments\n75 % of positive relevance"
 
 
 def test_segments_are_found_by_colour() -> None:
     pytest.importorskip("skimage")
     picture = np.zeros((20, 20, 3))
     picture[:, 10:] = [1.0, 0.2, 0.0]
-    labels = superpixels(picture, 2)
+    labels = superpixels(picture, 8)
     assert labels.min() == 0 and not set(np.unique(labels[:, :10])) & set(np.unique(labels[:, 10:]))
     image = torch.from_numpy(picture).permute(2, 0, 1)
     relevance = torch.zeros(20, 20)
     relevance[:, 10:] = 1.0
-    ax = segments(relevance, image=image, count=2, keep=1.0)
+    ax = segments(relevance, image=image, count=8, keep=1.0)
     shown = np.asarray(ax.images[0].get_array())
     assert np.allclose(shown[:, :10], 0.5) and np.allclose(shown[:, 10:], [1.0, 0.2, 0.0])
-    grey = segments(relevance, image=image[:1], count=2, keep=1.0)
+    grey = segments(relevance, image=image[:1], count=8, keep=1.0)
     assert np.allclose(grey.images[0].get_array()[:, :10], 0.5)
 
 
@@ -117,9 +117,9 @@ def test_a_pattern_says_how_much_it_keeps() -> None:
     relevance = torch.tensor([[4.0, 3.0, 2.0, 1.0], [-5.0, 0.0, 0.0, 0.0]])
     ax = pattern(relevance, image=IMAGE, keep=0.7)
     assert kept(ax).tolist() == [[True, True, False, False], [False] * 4]
-    assert ax.get_xlabel() == "25 % of positions: 70 % of positive relevance"
+    assert ax.get_xlabel() == "25 % of positions\n70 % of positive relevance"
     none = pattern(-relevance.abs(), image=IMAGE)
-    assert none.get_xlabel() == "0 % of positions: no positive relevance"
+    assert none.get_xlabel() == "0 % of positions\nno positive relevance"
 
 
 def test_ties_stay_together() -> None:

@@ -141,6 +141,8 @@ def test_all_samples_of_an_explanation_are_in_one_picture(make: Make) -> None:
     figure = explanation.plot(kind="summary", names=list("abcd"))
     assert [ax.get_label() for ax in figure.axes] == ["", "<colorbar>"]
     assert names(figure.axes[0]) == ["b", "d", "a", "c"] and figure.axes[0].get_title() == "50 samples"
+    same = make(TABLE, index=[3] * 50).plot(kind="summary", labels=list("abcdefghij"))
+    assert same.axes[0].get_title() == "50 samples, explained: d"
     both = make({"one": TABLE, "two": TABLE[:, :2]}).plot(kind="summary", footer=False)
     assert [ax.get_title() for ax in both.axes] == ["one, 50 samples", "two, 50 samples"]
     with pytest.raises(InputError, match=r'kind="summary" is for tables.*shape \(50, 2, 2\)'):

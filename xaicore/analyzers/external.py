@@ -66,7 +66,7 @@ class ExternalMethod(_External):
     @property
     def method(self) -> str:
         """The name that was given, or that of the function."""
-        return self.name or getattr(self.function, "__name__", type(self.function).__name__)
+        return self.name or str(getattr(self.function, "__name__", type(self.function).__name__))
 
     def attribute(self, evaluation: CallableEvaluation, engine: Engine) -> Attribution:
         """Have the function explain the samples."""
@@ -160,7 +160,7 @@ def _named(found: Any, inputs: Mapping[str, Tensor], who: str) -> dict[str, Any]
     if isinstance(found, Mapping):
         for name in found:
             if name not in inputs:
-                raise InputError(f"{who} relevance of {name!r}; the inputs are {known}{nearest(str(name), inputs)}")
+                raise InputError(f"{who} relevance of {name!r}; the inputs are {known}.{nearest(str(name), inputs)}")
         return dict(found)
     given = found if isinstance(found, tuple) else (found,)
     if len(given) != len(inputs):

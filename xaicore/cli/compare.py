@@ -19,7 +19,7 @@ from xaicore.cli.models import MODEL_HELP, load_model
 from xaicore.cli.options import called, image_options, model_argument
 from xaicore.cli.options import target as read_target
 from xaicore.cli.table import echo_json
-from xaicore.cli.words import as_text, read_words, words_option
+from xaicore.cli.words import as_text, read_words
 from xaicore.cli.writing import output_folder, record
 from xaicore.errors import FileError, InputError
 
@@ -69,7 +69,10 @@ if TYPE_CHECKING:
     "--percentile", type=click.FloatRange(0, 100, min_open=True), metavar="P",
     help="Cut the colours at this percentile of the relevance.",
 )  # fmt: skip
-@words_option
+@click.option(
+    "--words", type=click.Path(path_type=Path), metavar="FILE",
+    help="Words for figures of integer inputs: a text file with one word a line, that of id 0 first.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 def command(
     model: str,
@@ -235,4 +238,4 @@ def _json(comparison: Comparison, samples: Samples, engine: Engine | None) -> di
         for group, methods in comparison.explanations.items()
         for method, explanation in methods.items()
     ]
-    return found if engine is None else found | {"report": str(engine.report)}
+    return found if engine is None else found | {"timing": str(engine.report)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -91,7 +92,7 @@ def as_masks(masks: Any, relevance: Tensor) -> Tensor:
     shape = tuple(relevance.shape)
     if inside.shape == shape[:1] + shape[2:] and len(shape) > 2:
         return inside.unsqueeze(1)
-    if inside.ndim == len(shape) and inside.shape[:1] + inside.shape[2:] == shape[:1] + shape[2:] and len(shape) > 2:
+    if len(shape) > 2 and inside.shape in (shape, (shape[0], 1, *shape[2:])):
         return inside.any(1, keepdim=True)
     if inside.shape == shape:
         return inside
@@ -107,7 +108,8 @@ def masks_from_boxes(boxes: Any, height: int, width: int) -> Tensor:
     Parameters
     ----------
     boxes : tensor (B, 4), or a list with, for each sample, a box, several, or none
-        A box is (x1, y1, x2, y2) in pixels, as torchvision writes them; the right and lower ends are outside.
+        A box is (x1, y1, x2, y2) in pixels, as torchvision writes them; the right and lower ends are outside. Fractions
+        are rounded.
     height, width : int
         Of the images.
 
@@ -119,13 +121,13 @@ def masks_from_boxes(boxes: Any, height: int, width: int) -> Tensor:
     masks = torch.zeros(len(boxes), 1, height, width, dtype=torch.bool)
     for sample, given in enumerate(boxes):
         for box in _boxes_of(given, sample):
-            left, top, right, bottom = box
-            if not (left < right and top < bottom and right > 0 and bottom > 0 and left < width and top < height):
+            left, top, right, bottom = (math.floor(end + 0.5) for end in box)  # to the nearest border of pixels
+            rows, columns = slice(max(0, top), max(0, bottom)), slice(max(0, left), max(0, right))
+            if not masks[sample, 0, rows, columns].numel():
                 raise InputError(
-                    f"boxes: {box} of sample {sample} holds no pixel of an image of {width} x {height}; a box is "
-                    "(x1, y1, x2, y2) in pixels, with x1 < x2 and y1 < y2"
+                    f"boxes: {tuple(box)} of sample {sample} holds no pixel of an image of {width} x {height}; a box "
+                    "is (x1, y1, x2, y2) in pixels, with x1 < x2 and y1 < y2"
                 )
-            rows, columns = slice(max(0, round(top)), round(bottom)), slice(max(0, round(left)), round(right))
             masks[sample, 0, rows, columns] = True
     return masks
 

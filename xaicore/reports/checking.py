@@ -81,6 +81,4 @@ def _check_curve(curve: CurveView) -> None:
 def _check_table(table: TableView) -> None:
     for place, row in enumerate(table.rows):
         if len(row) != len(table.columns):
-            raise InputError(
-                f"table {table.title!r}, row {place}: {len(row)} cells for {len(table.columns)} columns."
-            )
+            raise InputError(f"table {table.title!r}, row {place}: {len(row)} cells for {len(table.columns)} columns.")

@@ -88,9 +88,9 @@ def render(report: Report) -> str:
         notes=[note for note in report.notes if not note.startswith(CAUTION)],
         remarks=remarks_of(report, side),
         policy=_policy(style, script),
-        style=Markup(style),  # noqa: S704  (both are files of this package)
-        script=Markup(script),  # noqa: S704
-        payload=Markup(as_json(payload(report, side))),  # noqa: S704  (escaped there)
+        style=Markup(style),
+        script=Markup(script),
+        payload=Markup(as_json(payload(report, side))),
         version=xaicore.__version__,
     )
 

@@ -140,7 +140,8 @@ def _is_image(view: MapView) -> bool:
 def _kind_of_words(samples: Sequence[SampleView]) -> str:
     """How words are shown at first: as bars where all samples have the same ones, which are then names of features."""
     texts = [sample.words for sample in samples if sample.words is not None]
-    return "bars" if len(texts) > 1 and all(each == texts[0] for each in texts) else "text"
+    texts += [view.words for sample in samples for view in sample.maps.values() if view.words is not None]
+    return "text" if len(set(texts)) > 1 or len(texts) == 1 else "bars"
 
 
 def _curve(curve: Any) -> dict[str, Any]:

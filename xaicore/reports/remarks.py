@@ -1,4 +1,4 @@
-"""What the page says above the samples: warnings and notes of maps, and what was made smaller."""
+"""What the page says of its maps together: warnings and notes, and what was made smaller."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from xaicore.explanation.diagnostics import CAUTION
 from xaicore.reports.content import Report
 
+_FEW = 4  # notes that are in sight without being asked for
+
 
 @dataclass(frozen=True)
 class Remark:
-    """A note of maps: under which column, of how many of its maps."""
+    """A note of maps, and where it holds: "lrp.zero, 2 of 30 maps"."""
 
-    column: str
     text: str
-    count: int
-    of: int
+    places: list[str]
 
 
 @dataclass(frozen=True)
@@ -26,17 +26,26 @@ class Remarks:
     notes: list[Remark]
     shrunk: str
 
+    @property
+    def few(self) -> bool:
+        """Whether the notes are few enough to be in sight."""
+        return len(self.notes) <= _FEW
+
 
 def remarks_of(report: Report, side: int) -> Remarks:
-    """Collect the notes of maps, each once a column; warnings apart from the others."""
-    counts: dict[tuple[str, str], int] = {}
+    """Collect the notes of maps, each once; warnings apart from the others."""
+    counts: dict[str, dict[str, int]] = {}
     totals: dict[str, int] = {}
     for sample in report.samples:
         for column, view in sample.maps.items():
             totals[column] = totals.get(column, 0) + 1
             for note in dict.fromkeys(view.notes):
-                counts[column, note] = counts.get((column, note), 0) + 1
-    remarks = [Remark(column, note, count, totals[column]) for (column, note), count in counts.items()]
+                columns = counts.setdefault(note, {})
+                columns[column] = columns.get(column, 0) + 1
+    remarks = [
+        Remark(note, [_place(column, count, totals[column]) for column, count in columns.items()])
+        for note, columns in counts.items()
+    ]
     return Remarks(
         cautions=[each for each in remarks if each.text.startswith(CAUTION)],
         notes=[each for each in remarks if not each.text.startswith(CAUTION)],
@@ -44,18 +53,25 @@ def remarks_of(report: Report, side: int) -> Remarks:
     )
 
 
+def _place(column: str, count: int, total: int) -> str:
+    return column if count == total else f"{column}, {count} of {total} maps"
+
+
 def _shrunk(report: Report, side: int) -> str:
-    views = [view for sample in report.samples for view in sample.maps.values() if view.relevance is not None]
-    images = [view for view in views if view.relevance is not None and view.relevance.ndim == 2]
-    small = [view for view in images if max(view.full_shape or view.relevance.shape) > side]  # type: ignore[union-attr]
-    if not images:
+    shapes = [
+        view.full_shape or view.relevance.shape
+        for sample in report.samples
+        for view in sample.maps.values()
+        if view.relevance is not None and view.relevance.ndim == 2
+    ]
+    if not shapes:
         return ""
-    stored = "Maps are stored with 127 steps on either side of zero, that is in 8 bits."
-    if not small:
+    stored = "Maps are stored in 8 bits: 127 steps on either side of zero."
+    larger = [max(shape) for shape in shapes if max(shape) > side]
+    if not larger:
         return stored
-    largest = max(max(view.full_shape or view.relevance.shape) for view in small)  # type: ignore[union-attr]
     return (
-        f"{stored} {len(small)} of {len(images)} maps are shown smaller than they are, at most {side} pixels a side "
-        f"(the largest has {largest}): each pixel is the mean of the relevance in its area, so that single pixels "
+        f"{stored} {len(larger)} of {len(shapes)} maps are shown smaller than they are, at most {side} pixels a side "
+        f"(the largest has {max(larger)}): each pixel is the mean of the relevance in its area, so that single pixels "
         "stand out less."
     )

@@ -99,7 +99,9 @@ def metric_views(scores: Mapping[str, Mapping[str, Any]]) -> list[MetricView]:
     scores : dict by metric of dict by column of `xaicore.scoring.Scores`
         The mean and its interval are over the samples for which the metric is defined; the others are counted.
     """
-    return [_metric_view(metric, column, each) for metric, columns in scores.items() for column, each in columns.items()]
+    return [
+        _metric_view(metric, column, each) for metric, columns in scores.items() for column, each in columns.items()
+    ]
 
 
 def _metric_view(metric: str, column: str, scores: Any) -> MetricView:

@@ -120,7 +120,7 @@ def projection(
     else:
         finite = np.isfinite(values)
         draw_image(ax, 0.5 + 0.5 * np.clip(np.where(finite, values, 0) / limit, -1, 1).transpose(1, 2, 0))
-        hatch(ax, (~finite).any(axis=0), values.shape[1:])
+        hatch(ax, ~np.logical_and.reduce(finite), values.shape[1:])
     finish(ax, values, title, GREY, limit, percentile, colorbar)
     return ax
 

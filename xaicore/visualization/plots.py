@@ -15,7 +15,8 @@ from xaicore.explanation import Explanation
 from xaicore.visualization.canvas import SMALL
 from xaicore.visualization.grids import grid
 from xaicore.visualization.overviews import is_overview, overview
-from xaicore.visualization.panels import Panel, kind_named, panels_of, shared_limits
+from xaicore.visualization.panel_sets import kind_named, panels_of, shared_limits
+from xaicore.visualization.panels import Panel
 from xaicore.visualization.pictures import Channels
 from xaicore.visualization.provenance import provenance
 from xaicore.visualization.scales import percentile_note
@@ -87,7 +88,7 @@ def plot_explanation(
     everything, kind = len(explanation), kind_named(kind)
     if is_overview(kind):
         panels = panels_of(explanation, explanation.inputs if inputs is None else inputs, kind, names)
-        return overview(panels, cmap, _foot(explanation, everything) if footer else None)
+        return overview(panels, labels, cmap, _foot(explanation, everything) if footer else None)
     if limit is not None and everything > limit:
         explanation = explanation[:limit]
         true = None if true is None else true[:limit]

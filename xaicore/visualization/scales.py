@@ -139,5 +139,5 @@ def number(value: float, digits: int = 2) -> str:
 
 
 def signed(value: float, digits: int = 2) -> str:
-    """Write a number briefly, with its sign."""
-    return f"{value:+.{digits}g}".replace("-", "\N{MINUS SIGN}")
+    """Write a number briefly, with its sign; zero has none."""
+    return "0" if value == 0 else f"{value:+.{digits}g}".replace("-", "\N{MINUS SIGN}")

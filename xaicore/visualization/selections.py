@@ -65,7 +65,7 @@ def segments(
     ax = own_axes(ax)
     _draw_part(ax, picture, kept, fill, values)
     finish(ax, as_map(relevance, pool), title)
-    note(ax, f"{len(chosen)} of {len(summed)} segments: {_said(share)}")
+    note(ax, f"{len(chosen)} of {len(summed)} segments\n{_said(share)}")
     return ax
 
 
@@ -108,7 +108,7 @@ def pattern(
     ax = own_axes(ax)
     _draw_part(ax, picture, fitted_to(kept, picture.shape[:2]), fill, values)
     finish(ax, values, title)
-    note(ax, f"{100 * kept.mean():.2g} % of positions: {_said(positive[kept].sum() / total if total else None)}")
+    note(ax, f"{100 * kept.mean():.2g} % of positions\n{_said(positive[kept].sum() / total if total else None)}")
     return ax
 
 

@@ -23,7 +23,7 @@ from xaicore.visualization.scales import (
 
 _titled = title
 BAR = 0.16  # inches from one bar to the next
-_LONGEST = 40  # characters of a name: the bars need room too
+_LONGEST = 32  # characters of a name: the bars need room too
 
 
 def bars(

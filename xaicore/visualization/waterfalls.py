@@ -107,7 +107,7 @@ def _bars(
 def _write_lengths(ax: Axes, lengths: Array, starts: Array, ends: Array) -> None:
     """Write each length beside its bar, on the side where the bar points to."""
     low, high = min(starts.min(), ends.min()), max(starts.max(), ends.max())
-    room = 0.18 * ((high - low) or 1.0)
+    room = 0.22 * ((high - low) or 1.0)
     ax.set_xlim(low - room, high + room)
     for row, (length, end) in enumerate(zip(lengths, ends, strict=True), start=1):
         if np.isfinite(length):

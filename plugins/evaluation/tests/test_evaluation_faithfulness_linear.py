@@ -31,6 +31,7 @@ WEIGHT = RANDOM.normal(size=(3, 12))
 BIAS = RANDOM.normal(size=3)
 X = torch.from_numpy(RANDOM.normal(size=(5, 12)))
 FILL = 0.3
+NETWORK = nn.Sequential(linear(WEIGHT, BIAS), nn.Tanh(), linear(RANDOM.normal(size=(2, 3))))
 CONTRIBUTION = torch.from_numpy(WEIGHT[1]) * (X - FILL)
 
 
@@ -136,7 +137,7 @@ def test_new_heatmaps_change_the_order_where_relevance_moves() -> None:
 
 @pytest.mark.parametrize("batch_size", [1, 3, 20, "auto"])
 def test_new_heatmaps_do_not_depend_on_the_batch(batch_size: Any) -> None:
-    model = nn.Sequential(linear(WEIGHT, BIAS), nn.Tanh(), linear(RANDOM.normal(size=(2, 3))))
+    model = NETWORK
     whole = Selectivity().score(Case(InputTimesGradient(model), X, 1))
     parts = [Selectivity().score(Case(InputTimesGradient(model), x[None], 1)).values for x in X]
     torch.testing.assert_close(torch.cat(parts), whole.values)
@@ -254,13 +255,11 @@ METRICS: list[Metric] = [
 @pytest.mark.parametrize("metric", METRICS, ids=repr)
 @pytest.mark.parametrize("batch_size", [1, 7, None])
 def test_scores_depend_neither_on_the_batch_nor_on_blocks(metric: Metric, batch_size: Any) -> None:
-    model = nn.Sequential(linear(WEIGHT, BIAS), nn.Tanh(), linear(RANDOM.normal(size=(2, 3))))
-
     def of(analyzer: Analyzer, x: Tensor, **options: Any) -> Tensor:
         return metric.score(Case(analyzer, x, 1, **options)).values
 
-    whole = of(InputTimesGradient(model), X)
+    whole = of(InputTimesGradient(NETWORK), X)
     assert bool(whole.isfinite().all())
-    torch.testing.assert_close(of(InputTimesGradient(model), X, engine=Engine(batch_size)), whole)
-    torch.testing.assert_close(torch.cat([of(InputTimesGradient(model), x[None]) for x in X]), whole)
-    assert torch.equal(of(InputTimesGradient(model), X), whole)
+    torch.testing.assert_close(of(InputTimesGradient(NETWORK), X, engine=Engine(batch_size)), whole)
+    torch.testing.assert_close(torch.cat([of(InputTimesGradient(NETWORK), x[None]) for x in X]), whole)
+    assert torch.equal(of(InputTimesGradient(NETWORK), X), whole)

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import xaicore
-from xaicore.cli.demo import figures
+from xaicore.cli.demo import figures, report
 from xaicore.cli.demo.methods import Run, run_methods
 from xaicore.cli.demo.narrator import step
 from xaicore.cli.demo.page import Story, render
@@ -47,6 +47,8 @@ def run(folder: Path, seed: int, most: int) -> None:
         pictures = _draw(folder, mistakes, explanations)
         told.append(f"{len(pictures)} files")
     _save(folder, model, mistakes, runs)
+    with step("Writing a report") as told:
+        told.append(report.write(folder / "report.html", model, mistakes, runs, seed, most).name)
     story = Story(
         seed=seed,
         accuracy=1 - wrong / len(test),

@@ -69,7 +69,7 @@ function mapView(sample, map, column) {
     figure.classList.add("none");
     figure.append(make("div", { className: "stage" }, map.reason));
   }
-  const caption = make("figcaption", {}, make("b", { className: "name" }, title));
+  const caption = make("figcaption", {}, make("b", { className: "name" }, ...breakable(title)));
   if (map.explained) caption.append(make("span", { className: "name" }, map.explained));
   if (map.score !== null) caption.append(`${map.explained ? ": " : ""}${written(map.score)}`);
   if (map.shape) caption.append(make("span", { className: "limit" }, `scale \u00b1${written(limitOf(map, column))}`));
@@ -91,7 +91,7 @@ function described(sample, map, column) {
   if (map.explained) parts.push(`explaining ${map.explained}`);
   if (map.score !== null) parts.push(`value ${written(map.score)}`);
   parts.push(`largest magnitude ${written(map.reach)}`);
-  if (map.bad) parts.push(`${map.bad} values are no numbers`);
+  if (map.bad) parts.push(map.bad === 1 ? "1 value is no number" : `${map.bad} values are no numbers`);
   return parts.join(", ");
 }
 

@@ -24,6 +24,11 @@ function makeSvg(tag, attributes = {}) {
   return element;
 }
 
+// Names of methods may be broken behind their dots and underscores.
+function breakable(text) {
+  return text.split(/(?<=[._/])/).flatMap((part, place) => (place ? [make("wbr"), part] : [part]));
+}
+
 function written(value, digits = 3) {
   if (value === null || value === undefined) return "\u2013";
   const text = value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e5)

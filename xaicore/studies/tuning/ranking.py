@@ -113,7 +113,7 @@ class Ranking(Sequence[Candidate]):
         elif scored > 1:
             told += f" All others are significantly worse (p < {_SURE}, {samples} samples)."
         if self.held_out is not None:
-            told += f" On {len(self.held_out)} samples that had no part in the choice: {self.held_out.summary()}."
+            told += f" On {len(self.held_out)} samples that had no part in the choice it has {self.held_out.summary()}."
         return told
 
     def table(self) -> str:

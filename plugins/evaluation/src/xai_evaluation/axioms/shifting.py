@@ -92,7 +92,8 @@ def _readers(graph: Graph) -> list[Layer]:
     found: dict[Layer, None] = {}
     while waiting:
         for layer in graph.consumers.get(waiting.pop(), []):
-            if layer.op_name in _MOVES:
+            repeats = layer.op_name == "pad" and layer.arguments.get("mode", "constant") != "constant"
+            if layer.op_name in _MOVES or repeats:
                 waiting.append(layer.ref)
             else:
                 found[layer] = None

@@ -15,7 +15,6 @@ from xai_evaluation.parameters import check_choice, check_count, check_flag, che
 from xaicore.scoring import QUANTITIES, Case, Curve, Metric, Scores
 
 SHARE = "share of patches replaced"
-UNITS = {"output": "output", "probability": "probability"}
 
 
 class PixelFlipping(Metric):
@@ -104,25 +103,25 @@ class PixelFlipping(Metric):
         flipping = Flipping(case, self.patch, self.fill, self.draws)
         counts = flipping.counts(self.steps, self.until)
         orders = ORDERS if self.order == "both" else (self.order,)
-        curves = {order: self._curve(flipping, order, counts) for order in orders}
+        found = {order: flipping.curve(order, counts, self.quantity, recompute=self.recompute) for order in orders}
+        notes = flipping.notes(torch.stack(list(found.values())).sum((0, 2)))
+        curves = {order: _normalized(each) if self.normalize else each for order, each in found.items()}
         y = curves["least"] - curves["most"] if self.order == "both" else curves[self.order]
         x = torch.tensor(counts, dtype=torch.float64) / flipping.patches.count
         values = area(x, y)
-        label = UNITS[self.quantity] + (", relative to the start" if self.normalize else "")
+        label = self.quantity + (", relative to the start" if self.normalize else "")
         if self.order == "both":
             label = f"{label}: least minus most relevant first"
-        notes = flipping.notes(values)
         if self.normalize and bool((case.values(self.quantity) == 0).any()):
             notes.append("undefined where the first value of the curve is 0")
         details = {f"{order} relevant first": each.cpu() for order, each in curves.items()} if len(orders) > 1 else {}
         return self.scores(values, curve=Curve(x, y.cpu(), SHARE, label), details=details, notes=notes)
 
-    def _curve(self, flipping: Flipping, order: str, counts: list[int]) -> Tensor:
-        curve = flipping.curve(order, counts, self.quantity, recompute=self.recompute)
-        if not self.normalize:
-            return curve
-        first = curve[:, :1].abs()
-        return torch.where(first == 0, torch.nan, curve / first)
+
+def _normalized(curve: Tensor) -> Tensor:
+    """Curves (B, K) divided by the magnitude of their first value."""
+    first = curve[:, :1].abs()
+    return torch.where(first == 0, torch.nan, curve / first)
 
 
 class RegionPerturbation(Metric):
@@ -184,7 +183,7 @@ class RegionPerturbation(Metric):
         losses = curve[:, :1] - curve
         values = losses.mean(1)
         x = torch.tensor(counts, dtype=torch.float64) / flipping.patches.count
-        label = f"loss of {UNITS[self.quantity]}"
+        label = f"loss of {self.quantity}"
         return self.scores(values, curve=Curve(x, losses.cpu(), SHARE, label), notes=flipping.notes(values))
 
 
@@ -229,5 +228,5 @@ class Selectivity(Metric):
         curve = flipping.curve("most", counts, self.quantity, recompute=True)
         x = torch.tensor(counts, dtype=torch.float64) / flipping.patches.count
         values = area(x, curve)
-        label = UNITS[self.quantity]
+        label = self.quantity
         return self.scores(values, curve=Curve(x, curve.cpu(), SHARE, label), notes=flipping.notes(values))

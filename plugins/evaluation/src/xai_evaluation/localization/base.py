@@ -36,7 +36,7 @@ class Localization(Metric):
     def __init__(self, *, of: str = "positive") -> None:
         self.of = of
         if of not in self.signs:
-            raise ParameterError(f"of={of!r} must be one of {', '.join(self.signs)}{nearest(str(of), self.signs)}")
+            raise ParameterError(f"of={of!r} must be one of {', '.join(self.signs)}.{nearest(str(of), self.signs)}")
 
     def pixels(self, case: Case) -> Tensor:
         """The relevance of each pixel that counts, (B, P)."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
+from torch.overrides import TorchFunctionMode
 
 from xaicore.engine import Inputs, generator
 from xaicore.errors import InputError
@@ -25,10 +25,13 @@ class ParameterLayer:
     path : str
         Of the module; "model" where it is the model itself.
     module : torch.nn.Module
+    number : int
+        Its place in the order in which layers run.
     """
 
     path: str
     module: nn.Module
+    number: int
 
     def state(self) -> dict[str, Tensor]:
         """A copy of its own parameters and buffers."""
@@ -40,19 +43,19 @@ class ParameterLayer:
             for name, tensor in self._tensors().items():
                 tensor.copy_(state[name])
 
-    def randomise(self, how: str, seed: int, number: int) -> None:
-        """Give it new parameters; see `ParameterRandomization`. The numbers depend on ``seed`` and ``number`` alone."""
+    def randomise(self, how: str, seed: int) -> None:
+        """Give it new parameters; see `ParameterRandomization`. They depend on the seed and its number alone."""
         reset: Any = getattr(self.module, "reset_parameters", None)
         with torch.no_grad():
             if how == "reset" and callable(reset):
                 devices = {tensor.device for tensor in self._tensors().values() if tensor.device.type == "cuda"}
                 with torch.random.fork_rng(devices=list(devices)):
-                    torch.manual_seed(generator(seed, number).initial_seed() % 2**63)
+                    torch.manual_seed(generator(seed, self.number).initial_seed() % 2**63)
                     reset()
                 return
             for place, parameter in enumerate(self.module.parameters(recurse=False)):
                 if parameter.is_floating_point():
-                    source = generator(seed, number, place)
+                    source = generator(seed, self.number, place)
                     parameter.copy_(_permuted(parameter, source) if how == "permute" else _alike(parameter, source))
 
     def _tensors(self) -> dict[str, Tensor]:
@@ -61,50 +64,48 @@ class ParameterLayer:
 
 
 def layers_in_order(model: nn.Module, arguments: Inputs) -> list[ParameterLayer]:
-    """The modules with parameters of their own, in the order in which their forward is first called.
+    """The modules with parameters of their own, in the order in which operations first read these.
 
-    A module whose forward is not called (a projection whose weight its owner reads) stands where the module does that
-    it lies in. One that no call comes by has no influence on the output and is left out.
+    Modules whose parameters are never read (a head that serves in training only) are left out.
 
     Parameters
     ----------
     model : torch.nn.Module
-        Is called once, with hooks: give a copy.
+        Is called once, as it is: give a copy.
     arguments : Inputs
     """
-    order: dict[str, int] = {}
-    paths = {module: path for path, module in model.named_modules()}
-
-    def called(module: nn.Module, _: Any) -> None:
-        order.setdefault(paths[module], len(order))
-
-    hooks = [module.register_forward_pre_hook(called) for module in paths]
-    try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            model(*arguments.args, **arguments.kwargs)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    places = {}
+    reads = _Reads()
+    with torch.no_grad(), torch.random.fork_rng(devices=[]), reads:
+        model(*arguments.args, **arguments.kwargs)
+    places: dict[str, int] = {}
     for path, module in model.named_modules():
-        own = list(module.parameters(recurse=False))
-        if any(is_lazy(parameter) for parameter in own):
-            raise InputError(f"module '{path}' has no parameters yet: call the model once before it is explained")
-        if own and (place := _place(path, order)) is not None:
-            places[path] = place
-    ordered = sorted(places, key=lambda path: places[path])
-    if not ordered:
+        found = [reads.order[id(each)] for each in module.parameters(recurse=False) if id(each) in reads.order]
+        if found:
+            places[path] = min(found)
+    if not places:
         raise InputError("the model has no parameters that could be randomised")
-    return [ParameterLayer(path or "model", model.get_submodule(path)) for path in ordered]
+    ordered = sorted(places, key=lambda path: places[path])
+    return [ParameterLayer(path or "model", model.get_submodule(path), number) for number, path in enumerate(ordered)]
 
 
-def _place(path: str, order: Mapping[str, int]) -> int | None:
-    """When a module, or the innermost around it that is called, was called first."""
-    while path not in order:
-        if not path:
-            return None
-        path = path.rpartition(".")[0]
-    return order[path]
+class _Reads(TorchFunctionMode):
+    """Sees which parameters operations are given, and in which order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.order: dict[int, int] = {}
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__name__", "") != "__get__":  # looking at a shape or a type is no use
+            self._see((args, tuple((kwargs or {}).values())))
+        return func(*args, **(kwargs or {}))
+
+    def _see(self, value: Any) -> None:
+        if isinstance(value, nn.Parameter):
+            self.order.setdefault(id(value), len(self.order))
+        elif isinstance(value, tuple | list):
+            for each in value:
+                self._see(each)
 
 
 def _permuted(parameter: Tensor, source: torch.Generator) -> Tensor:

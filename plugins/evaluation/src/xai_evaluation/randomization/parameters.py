@@ -33,8 +33,9 @@ class ParameterRandomization(Metric):
     the model. A method whose heatmaps stay alike does not show what the model has learnt; lower is better. An edge
     detector, which never looks at the model, has 1. ``curve`` has the similarity after each layer; a note names them.
 
-    Layers are the modules with parameters of their own, in the order in which they are called. What a layer shares with
-    another (tied weights) changes for both. The copy is one more model in memory; the model itself is not touched.
+    Layers are the modules with parameters of their own, in the order in which the forward pass reads them; those that
+    it never reads are left out. What a layer shares with another (tied weights) changes for both. The copy is one more
+    model in memory; the model itself is not touched.
 
     NaN where a similarity is not defined after some layer: a constant map (a random layer may let nothing pass), or one
     that is not finite. The curve shows where.
@@ -90,10 +91,9 @@ class ParameterRandomization(Metric):
             layers.reverse()
         before = case.relevance
         # One copy, whose parameters change in place: the graph is captured once.
-        clone = rebound(case.analyzer, twin, self.data)
-        found = []
+        clone, found = None, []
         for _ in self._randomised(layers):
-            if self.data is not None:
+            if clone is None or self.data is not None:
                 clone = rebound(case.analyzer, twin, self.data)
             after = case.relevance_in(case.explain(clone, case.inputs, case.target))
             found.append(similarities(before, after, self.similarity, self.of))
@@ -101,9 +101,9 @@ class ParameterRandomization(Metric):
 
     def _randomised(self, layers: list[ParameterLayer]) -> Iterator[None]:
         """Randomise the layers one after the other."""
-        for number, layer in enumerate(layers):
+        for layer in layers:
             kept = layer.state() if self.order == "independent" else {}
-            layer.randomise(self.how, self.seed, number)
+            layer.randomise(self.how, self.seed)
             yield
             if kept:
                 layer.restore(kept)

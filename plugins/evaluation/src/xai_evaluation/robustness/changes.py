@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -33,6 +33,21 @@ class Changes:
     inputs: Tensor
     origin: Tensor
 
+    def undefined(self, normalised: bool) -> tuple[Tensor, list[str]]:
+        """Which samples have no answer, (B,), and why: relevance that is not finite, or none to divide by."""
+        broken = ~(torch.isfinite(self.relevance).all(1) & torch.isfinite(self.origin))
+        zero = (self.origin == 0) & torch.full_like(broken, normalised)
+        notes = []
+        if broken.any():
+            notes.append(f"undefined for {int(broken.sum())} samples: there is relevance that is not finite")
+        if zero.any():
+            notes.append(f"undefined for {int(zero.sum())} samples: all their relevance is 0 (normalise=False)")
+        return broken | zero, notes
+
+    def normalised(self) -> Changes:
+        """The same with changes of relevance as shares of that of the sample."""
+        return replace(self, relevance=self.relevance / self.origin[:, None])
+
     def ratios(self) -> Tensor:
         """Change of relevance by change of the input, (B, K): NaN where the neighbour is the sample itself."""
         return torch.where(self.inputs > 0, self.relevance / self.inputs, torch.nan)
@@ -40,7 +55,7 @@ class Changes:
     def largest_ratio(self) -> tuple[Tensor, list[str]]:
         """The largest ratio of each sample, (B,), and what is to be said of it.
 
-        Neighbours that are the sample itself are left out. NaN where all are, or where relevance is not finite.
+        Neighbours that are the sample itself are left out; NaN where all are.
         """
         equal = self.inputs == 0
         found = self.ratios().masked_fill(equal, -torch.inf).max(1).values
@@ -50,10 +65,7 @@ class Changes:
             notes.append(f"{int(equal.sum())} of {equal.numel()} neighbours equal the sample and were left out")
         if none.any():
             notes.append(f"undefined for {int(none.sum())} samples: all their neighbours equal the sample")
-        broken = ~torch.isfinite(found) & ~none
-        if broken.any():
-            notes.append(f"undefined for {int(broken.sum())} samples: there is relevance that is not finite")
-        return found.masked_fill(none | broken, torch.nan), notes
+        return found.masked_fill(none, torch.nan), notes
 
 
 def changes(case: Case, neighbours: Neighbours, norm: float, *, predicted: bool = False) -> Changes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+
 from xai_evaluation.parameters import check_choice, check_count, check_flag, check_number, check_seed, check_size
 from xai_evaluation.robustness.changes import changes
 from xai_evaluation.robustness.neighbours import DISTRIBUTIONS, Given, Neighbours, Noisy, Translated
@@ -21,8 +23,8 @@ class Continuity(Metric):
     The maximum is over neighbours x' of each sample x: copies with noise, or neighbours that are given. Along a
     translation x is moved step by step in each direction, and each position is compared with the one before it; where
     it is moved by a single step, that is the sample itself. Nearly equal inputs should have nearly equal explanations,
-    so lower is better. The value has the units of relevance by those of the input: compare methods only where their
-    relevance is on one scale (that of the output, say).
+    so lower is better. The value has the units of relevance by those of the input: methods whose relevance is on
+    different scales are compared with ``normalise=True``, by ``|R(x)|_1`` of the sample.
 
     A neighbour that equals the sample (0 / 0) is left out, and a note counts them. NaN where no other is left, and
     where relevance is not finite. ``details["ratios"]`` (B, K) has the ratio of every neighbour.
@@ -50,6 +52,8 @@ class Continuity(Metric):
         What fills the border that a translation leaves open: a value, the nearest values, or their mirror image.
     explained : {'same', 'predicted'}
         Whether the explained class is that of the sample for all neighbours, or the one predicted for each.
+    normalise : bool
+        By the sum of the magnitudes of the relevance of the sample; NaN where that is 0.
 
     References
     ----------
@@ -72,6 +76,7 @@ class Continuity(Metric):
         shifts: int = 4,
         fill: float | str = 0.0,
         explained: str = "same",
+        normalise: bool = False,
     ) -> None:
         if isinstance(neighbours, str):
             check_choice("neighbours", neighbours, _WORDS)
@@ -87,14 +92,18 @@ class Continuity(Metric):
         else:
             check_number("fill", fill, f"or one of {', '.join(_FILLS)}")
         check_choice("explained", explained, ("same", "predicted"))
+        check_flag("normalise", normalise)
         self.neighbours, self.samples, self.noise, self.distribution = neighbours, samples, noise, distribution
         self.relative, self.seed, self.directions, self.shifts = relative, seed, directions, shifts
-        self.fill, self.explained = fill, explained
+        self.fill, self.explained, self.normalise = fill, explained, normalise
 
     def score(self, case: Case) -> Scores:
         found = changes(case, self._neighbours(case), 1.0, predicted=self.explained == "predicted")
+        undefined, why = found.undefined(self.normalise)
+        found = found.normalised() if self.normalise else found
         values, notes = found.largest_ratio()
-        return self.scores(values, details={"ratios": found.ratios()}, notes=notes)
+        values = values.masked_fill(undefined, torch.nan)
+        return self.scores(values, details={"ratios": found.ratios()}, notes=[*notes, *why])
 
     def _neighbours(self, case: Case) -> Neighbours:
         if not isinstance(self.neighbours, str):

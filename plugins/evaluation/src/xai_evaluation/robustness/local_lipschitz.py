@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from xai_evaluation.parameters import check_count, check_flag, check_seed, check_size
 from xai_evaluation.robustness.changes import changes
 from xai_evaluation.robustness.neighbours import Noisy
@@ -48,5 +50,7 @@ class LocalLipschitz(Metric):
     def score(self, case: Case) -> Scores:
         points = Noisy(case.varied, size=self.radius, relative=self.relative, samples=self.samples, seed=self.seed)
         found = changes(case, points, 2.0)
+        undefined, why = found.undefined(False)
         values, notes = found.largest_ratio()
-        return self.scores(values, details={"ratios": found.ratios()}, notes=notes)
+        values = values.masked_fill(undefined, torch.nan)
+        return self.scores(values, details={"ratios": found.ratios()}, notes=[*notes, *why])

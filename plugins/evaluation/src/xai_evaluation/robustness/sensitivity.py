@@ -41,16 +41,9 @@ class _Sensitivity(Metric):
     def score(self, case: Case) -> Scores:
         points = Noisy(case.varied, size=self.radius, relative=self.relative, samples=self.samples, seed=self.seed)
         found = changes(case, points, 2.0)
-        distances, notes = found.relevance, []
-        broken = ~(torch.isfinite(distances).all(1) & torch.isfinite(found.origin))
-        if broken.any():
-            notes.append(f"undefined for {int(broken.sum())} samples: there is relevance that is not finite")
-        if self.normalise:
-            zero = found.origin == 0
-            if zero.any():
-                notes.append(f"undefined for {int(zero.sum())} samples: all their relevance is 0 (normalise=False)")
-            distances = torch.where(zero[:, None], torch.nan, distances / found.origin[:, None])
-        values = self.reduce(distances).masked_fill(broken, torch.nan)
+        undefined, notes = found.undefined(self.normalise)
+        distances = found.normalised().relevance if self.normalise else found.relevance
+        values = self.reduce(distances).masked_fill(undefined, torch.nan)
         return self.scores(values, details={"changes": distances}, notes=notes)
 
 

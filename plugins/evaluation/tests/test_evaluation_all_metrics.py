@@ -1,0 +1,272 @@
+"""What every metric of this package keeps, whatever it measures."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import Any
+
+import pytest
+import torch
+from judged import InputTimesGradient, Times, images, small_cnn
+from sklearn.base import clone
+from torch import Tensor, nn
+
+from xaicore.analyzers import Analyzer, GivenRelevance, PropagationAnalyzer
+from xaicore.errors import InputError, ParameterError
+from xaicore.plugins import MetricSpec, metrics, resolve
+from xaicore.scoring import Metric, Scores, create_metric, evaluate
+
+SPECS = [spec for spec in metrics() if spec.namespace == "evaluation"]
+QUICK = {"samples": 3, "subsets": 12, "steps": 6, "regions": 5, "shifts": 2}
+"""Fewer draws and steps where a metric has such parameters."""
+
+EXPLAINS_AGAIN = {
+    "average_sensitivity", "continuity", "input_invariance", "local_lipschitz", "max_sensitivity",
+    "parameter_randomization", "random_logit", "selectivity",
+}  # fmt: skip
+"""Those that ask for explanations of changed inputs, of another class or of another model."""
+NEEDS_IMAGES = {"insertion"}
+"""Those that blur, by default."""
+NEEDS_REAL_NUMBERS = NEEDS_IMAGES | {
+    "average_sensitivity", "continuity", "input_invariance", "local_lipschitz", "max_sensitivity", "non_sensitivity",
+    "region_perturbation",
+}  # fmt: skip
+"""Those that add noise, by default."""
+
+every_metric = pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.bare_name)
+
+
+class Everywhere(PropagationAnalyzer):
+    """The same relevance everywhere."""
+
+    family = "gradient"
+
+    def readout(self, relevance: Tensor, value: Tensor) -> Tensor:
+        return torch.full_like(relevance, 0.25)
+
+
+class Words(nn.Module):
+    """A model of tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.head = nn.Embedding(7, 5), nn.Linear(5, 3)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.head(torch.tanh(self.embedding(tokens)).mean(1))
+
+
+class Pair(nn.Module):
+    """A model of an image and of numbers beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image, self.numbers = nn.Linear(64, 4), nn.Linear(3, 4)
+
+    def forward(self, image: Tensor, numbers: Tensor) -> Tensor:
+        return self.image(image.flatten(1)) + torch.relu(self.numbers(numbers))
+
+
+# Models are captured once, and not for each metric.
+@pytest.fixture(scope="module")
+def model() -> nn.Module:
+    return small_cnn(dtype=torch.float64)
+
+
+@pytest.fixture(scope="module", params=[torch.float32, torch.bfloat16], ids=str)
+def smaller(request: pytest.FixtureRequest) -> nn.Module:
+    return small_cnn(dtype=request.param)
+
+
+@pytest.fixture(scope="module")
+def words() -> nn.Module:
+    return Words()
+
+
+@pytest.fixture(scope="module")
+def pair() -> nn.Module:
+    return Pair()
+
+
+X = images(3, dtype=torch.float64)
+MASKS = torch.zeros(3, 8, 8)
+MASKS[:, 2:6, 1:5] = 1
+
+
+def quick(spec: MetricSpec) -> Metric:
+    cls = resolve(spec.target)
+    return create_metric(spec.name, **{name: QUICK[name] for name in QUICK if name in cls.parameter_names()})
+
+
+def judged(spec: MetricSpec, analyzer: Analyzer, x: Any = X, masks: Any = MASKS, **options: Any) -> Scores:
+    given = {"masks": masks} if spec.needs else {}
+    (scores,) = evaluate(analyzer, x, quick(spec), **given, **options).values()
+    return scores
+
+
+def assert_within_bounds(scores: Scores) -> None:
+    low, high = scores.bounds
+    for value in scores.defined:
+        assert low is None or value >= low - 1e-9
+        assert high is None or value <= high + 1e-9
+
+
+def test_every_public_metric_is_registered() -> None:
+    import xai_evaluation
+
+    assert {resolve(spec.target) for spec in SPECS} == {
+        getattr(xai_evaluation, name) for name in xai_evaluation.__all__
+    }
+
+
+@every_metric
+def test_what_is_said_of_it_is_what_it_is(spec: MetricSpec) -> None:
+    metric = create_metric(spec.name)
+    assert isinstance(metric, Metric)
+    assert metric.name == spec.name
+    assert metric.higher_is_better is spec.higher_is_better
+    assert tuple(metric.bounds) == spec.bounds
+    assert tuple(metric.needs) == spec.needs
+    assert spec.sources
+    for alias in spec.aliases:
+        assert type(create_metric(alias)) is type(metric)
+
+
+@every_metric
+def test_its_definition_parameters_and_sources_are_documented(spec: MetricSpec) -> None:
+    cls = resolve(spec.target)
+    text = inspect.getdoc(cls) or ""
+    assert "References\n----------" in text
+    described = "\n".join(inspect.cleandoc(base.__doc__ or "") for base in cls.__mro__ if issubclass(base, Metric))
+    for name in cls.parameter_names():
+        heads = [line.partition(":")[0] for line in described.splitlines() if not line.startswith(" ")]
+        assert any(name in [each.strip() for each in head.split(",")] for head in heads), name
+
+
+@every_metric
+def test_it_is_configured_as_in_scikit_learn(spec: MetricSpec) -> None:
+    metric = create_metric(spec.name)
+    copied = clone(metric)
+    assert copied is not metric
+    assert copied.get_params() == metric.get_params()
+    assert set(metric.get_params()) == set(type(metric).parameter_names())
+    assert repr(metric) == repr(copied.set_params(**metric.get_params()))
+    with pytest.raises(ParameterError, match="has no parameter 'no_such_thing'"):
+        metric.set_params(no_such_thing=1)
+
+
+@every_metric
+def test_it_gives_one_finite_number_a_sample_within_its_bounds(spec: MetricSpec, model: nn.Module) -> None:
+    scores = judged(spec, InputTimesGradient(model))
+    assert scores.metric == spec.name
+    assert scores.values.shape == (3,)
+    assert scores.values.dtype == torch.float64
+    assert torch.isfinite(scores.values).all(), scores
+    assert_within_bounds(scores)
+    assert all(isinstance(note, str) for note in scores.notes)
+    for name, detail in scores.details.items():
+        assert len(detail) == 3, name
+    if scores.curve is not None:
+        assert scores.curve.y.shape == (3, len(scores.curve.x))
+
+
+@every_metric
+def test_it_does_not_depend_on_the_batch(spec: MetricSpec, model: nn.Module) -> None:
+    together = judged(spec, InputTimesGradient(model))
+    for options in ({"batch_size": 1}, {"batch_size": 7}):
+        torch.testing.assert_close(judged(spec, InputTimesGradient(model), **options).values, together.values)
+    alone = [judged(spec, InputTimesGradient(model), X[i : i + 1], MASKS[i : i + 1]).values for i in range(3)]
+    torch.testing.assert_close(torch.cat(alone), together.values)
+
+
+@every_metric
+def test_it_says_the_same_again(spec: MetricSpec, model: nn.Module) -> None:
+    first = judged(spec, InputTimesGradient(model)).values
+    torch.manual_seed(123)  # the global generator has no say
+    assert torch.equal(judged(spec, InputTimesGradient(model)).values, first)
+
+
+@every_metric
+@pytest.mark.parametrize("make", [Everywhere, Times], ids=["constant", "zero"])
+def test_of_a_map_that_says_nothing_it_gives_a_number_or_says_why_not(
+    spec: MetricSpec, make: Any, model: nn.Module
+) -> None:
+    scores = judged(spec, make(model))
+    assert_within_bounds(scores)
+    assert not torch.isinf(scores.values).any()
+    assert not scores.undefined or scores.notes
+
+
+@every_metric
+@pytest.mark.parametrize("factor", [math.nan, math.inf])
+def test_of_relevance_that_is_not_finite_it_gives_no_number_and_says_so(
+    spec: MetricSpec, factor: float, model: nn.Module
+) -> None:
+    scores = judged(spec, Times(model, factor=factor))
+    assert scores.undefined == 3
+    assert scores.notes
+
+
+@every_metric
+def test_the_model_and_the_inputs_stay_as_they_are(spec: MetricSpec) -> None:
+    model = nn.Sequential(*small_cnn(dtype=torch.float64), nn.Dropout(0.5)).train()
+    model[0].weight.requires_grad_(False)
+    state = {name: each.clone() for name, each in model.state_dict().items()}
+    x, random = X.clone(), torch.get_rng_state()
+    judged(spec, InputTimesGradient(model), x)
+    for name, each in model.state_dict().items():
+        assert torch.equal(each, state[name]), name
+    assert all(module.training for module in model.modules())
+    assert not model[0].weight.requires_grad
+    assert model[0].bias.requires_grad
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert not any(each._forward_hooks or each._forward_pre_hooks or each._backward_hooks for each in model.modules())
+    assert torch.equal(x, X)
+    assert torch.equal(torch.get_rng_state(), random)
+
+
+@every_metric
+def test_models_of_lower_precision_are_judged(spec: MetricSpec, smaller: nn.Sequential) -> None:
+    scores = judged(spec, InputTimesGradient(smaller), X.to(smaller[0].weight.dtype))
+    assert scores.values.dtype == torch.float64
+    assert torch.isfinite(scores.values).all(), scores
+    assert_within_bounds(scores)
+
+
+@every_metric
+def test_relevance_that_is_given_is_judged_where_it_is_not_asked_for_again(spec: MetricSpec, model: nn.Module) -> None:
+    target = [2, 0, 4]
+    method = InputTimesGradient(model)
+    given = GivenRelevance(model, relevance=method.analyze(X, target).relevance)
+    if spec.bare_name in EXPLAINS_AGAIN:
+        with pytest.raises(InputError, match="given for these samples alone"):
+            judged(spec, given, target=target)
+        return
+    torch.testing.assert_close(judged(spec, given, target=target).values, judged(spec, method, target=target).values)
+
+
+@every_metric
+def test_tokens_are_judged_or_refused(spec: MetricSpec, words: nn.Module) -> None:
+    tokens, masks = torch.tensor([[1, 4, 2, 0], [6, 6, 3, 5]]), [[1, 1, 0, 0], [0, 1, 0, 1]]
+    if spec.bare_name in NEEDS_REAL_NUMBERS:
+        with pytest.raises(InputError, match="floating-point|blurred"):
+            judged(spec, InputTimesGradient(words), tokens, masks)
+        return
+    scores = judged(spec, InputTimesGradient(words), tokens, masks)
+    assert scores.values.shape == (2,)
+    assert_within_bounds(scores)
+    assert not scores.undefined or scores.notes
+
+
+@every_metric
+def test_several_inputs_are_judged_or_refused(spec: MetricSpec, pair: nn.Module) -> None:
+    x = {"image": X[:2].float(), "numbers": torch.tensor([[0.3, -1.0, 2.0], [1.0, 0.5, -0.2]])}
+    if spec.bare_name in NEEDS_IMAGES:
+        with pytest.raises(InputError, match="'numbers' .* cannot be blurred"):
+            judged(spec, InputTimesGradient(pair), x, {"image": MASKS[:2]})
+        return
+    scores = judged(spec, InputTimesGradient(pair), x, {"image": MASKS[:2]})
+    assert scores.values.shape == (2,)
+    assert_within_bounds(scores)
+    assert not scores.undefined or scores.notes

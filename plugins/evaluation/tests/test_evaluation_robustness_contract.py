@@ -1,0 +1,205 @@
+"""What every metric of robustness promises: batches, types, undefined values, refusals, an untouched model."""
+
+from __future__ import annotations
+
+import copy
+from functools import cache
+
+import pytest
+import torch
+from judged import Gradient, InputTimesGradient, Times, images, linear, small_cnn
+from torch import nn
+
+from xai_evaluation import AverageSensitivity, Continuity, LocalLipschitz, MaxSensitivity
+from xaicore.engine import Engine
+from xaicore.errors import InputError, ParameterError
+from xaicore.scoring import Case, Scores, evaluate
+
+METRICS = [
+    Continuity(samples=3),
+    Continuity(neighbours="translation", directions=[(0, 1), (1, 0)], shifts=2),
+    Continuity(samples=3, explained="predicted"),
+    MaxSensitivity(samples=3),
+    AverageSensitivity(samples=3),
+    LocalLipschitz(samples=3),
+]
+NAMES = [f"{type(metric).__name__}-{number}" for number, metric in enumerate(METRICS)]
+
+
+@cache
+def network(dtype: torch.dtype = torch.float32) -> nn.Sequential:
+    """One network for all tests that leave it as it is: it is captured once."""
+    return small_cnn(dtype=dtype)
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=NAMES)
+def test_a_sample_has_the_same_value_in_every_batch(metric) -> None:
+    x, analyzer = images(5, dtype=torch.float64), InputTimesGradient(network(torch.float64))
+    whole = metric.score(Case(analyzer, x))
+    for size in (1, 7):
+        split = metric.score(Case(analyzer, x, engine=Engine(batch_size=size)))
+        torch.testing.assert_close(split.values, whole.values)
+    alone = Scores.concat([metric.score(Case(analyzer, x[number : number + 1])) for number in range(5)])
+    torch.testing.assert_close(alone.values, whole.values)
+    assert whole.values.unique().numel() == 5
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=NAMES)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-3), (torch.bfloat16, 0.5)])
+def test_types_of_lower_precision_give_about_the_same(metric, dtype, tolerance) -> None:
+    exact = metric.score(Case(InputTimesGradient(network(torch.float64)), images(3, dtype=torch.float64), 0))
+    found = metric.score(Case(InputTimesGradient(network(dtype)), images(3, dtype=dtype), 0))
+    assert found.values.dtype == torch.float64
+    if metric.__class__ is Continuity or dtype == torch.float32:
+        torch.testing.assert_close(found.values, exact.values, rtol=tolerance, atol=tolerance)
+    assert torch.isfinite(found.values).all()
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=NAMES)
+def test_the_same_seed_gives_the_same_and_the_model_stays_as_it_was(metric) -> None:
+    model = small_cnn().train()
+    before = copy.deepcopy(model.state_dict())
+    first, second = (metric.score(Case(Gradient(model), images(2))).values for _ in range(2))
+    assert first.tolist() == second.tolist()
+    assert model.training
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_another_seed_gives_another_noise() -> None:
+    case = Case(InputTimesGradient(network()), images(2))
+    assert MaxSensitivity(seed=0).score(case).values.tolist() != MaxSensitivity(seed=1).score(case).values.tolist()
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=NAMES)
+@pytest.mark.parametrize("factor", [torch.nan, torch.inf])
+def test_relevance_that_is_not_finite_leaves_the_sample_undefined(metric, factor) -> None:
+    scores = metric.score(Case(Times(network(), factor=factor), images(2)))
+    assert scores.undefined == 2
+    assert any("not finite" in note for note in scores.notes)
+
+
+@pytest.mark.parametrize("metric", [MaxSensitivity(), AverageSensitivity(), Continuity(normalise=True)])
+def test_a_relative_change_of_no_relevance_is_undefined(metric) -> None:
+    case = Case(Times(network(), factor=0.0), images(2))
+    scores = metric.score(case)
+    assert scores.undefined == 2
+    assert any("relevance is 0" in note for note in scores.notes)
+    metric.normalise = False
+    assert metric.score(case).values.tolist() == [0.0, 0.0]
+
+
+def test_neighbours_that_equal_the_sample_are_left_out() -> None:
+    x = images(2)
+    neighbours = torch.stack([x, x + 0.5], 1)
+    neighbours[1, 1] = x[1]
+    scores = Continuity(neighbours=neighbours).score(Case(InputTimesGradient(network()), x))
+    assert torch.isfinite(scores.values).tolist() == [True, False]
+    assert scores.details["ratios"].isnan().tolist() == [[True, False], [True, True]]
+    assert any("3 of 4 neighbours" in note for note in scores.notes)
+    assert any("undefined for 1 samples" in note for note in scores.notes)
+
+
+def test_a_constant_image_does_not_change_when_it_is_moved() -> None:
+    scores = Continuity(neighbours="translation", fill="replicate").score(Case(Gradient(network()), images(1) * 0))
+    assert scores.undefined == 1
+
+
+class TwoInputs(nn.Module):
+    """A linear function of two inputs, of two classes."""
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        """The first feature of each, and their sum over all."""
+        return torch.stack([a[:, 0] + 2 * b[:, 0], a.sum(1) + b.sum(1)], 1)
+
+
+def test_several_inputs_are_one_point() -> None:
+    a, b = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0)).double()
+    step = torch.full((3, 1, 4), 0.1).double()
+    case = Case(InputTimesGradient(TwoInputs()), (a, b), 1)
+    one = Continuity(neighbours={"b": b.unsqueeze(1) + step}).score(case)
+    torch.testing.assert_close(one.values, torch.full((3,), 2.0).double())  # |step|_1 / |step|_2 of four numbers
+    both = Continuity(neighbours={"a": a.unsqueeze(1) + step, "b": b.unsqueeze(1) + step}).score(case)
+    torch.testing.assert_close(both.values, torch.full((3,), 8**0.5).double())
+    assert torch.isfinite(LocalLipschitz().score(case).values).all()
+    with pytest.raises(InputError, match="one input"):
+        Continuity(neighbours="translation").score(case)
+    with pytest.raises(InputError, match="a dict by name"):
+        Continuity(neighbours=a).score(case)
+
+
+class Tokens(nn.Module):
+    """Tokens in, two classes out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(5, 3)
+        self.head = nn.Linear(3, 2)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Scores of the mean embedding."""
+        return self.head(self.table(tokens).mean(1))
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=NAMES)
+def test_tokens_have_no_neighbours(metric) -> None:
+    with pytest.raises(InputError, match="floating-point"):
+        metric.score(Case(Gradient(Tokens()), torch.tensor([[0, 1, 2], [3, 4, 0]])))
+
+
+@pytest.mark.parametrize(
+    ("neighbours", "message"),
+    [
+        (torch.zeros(2, 3), "do not fit"),
+        (torch.full((2, 1, 1, 8, 8), torch.nan), "not finite"),
+        ({"other": torch.zeros(2, 1, 1, 8, 8)}, "other"),
+        ({}, "no input"),
+        (torch.zeros(2, 0, 1, 8, 8), "do not fit"),
+    ],
+)
+def test_neighbours_that_are_none_are_refused(neighbours, message) -> None:
+    with pytest.raises(InputError, match=message):
+        Continuity(neighbours=neighbours).score(Case(Gradient(network()), images(2)))
+
+
+@pytest.mark.parametrize(
+    ("metric", "parameters"),
+    [
+        (Continuity, {"neighbours": "noisy"}),
+        (Continuity, {"samples": 0}),
+        (Continuity, {"noise": -1.0}),
+        (Continuity, {"distribution": "gauss"}),
+        (Continuity, {"directions": []}),
+        (Continuity, {"directions": [(0, 0)]}),
+        (Continuity, {"directions": [(0, 0.5)]}),
+        (Continuity, {"fill": "zero"}),
+        (Continuity, {"fill": float("nan")}),
+        (Continuity, {"explained": "other"}),
+        (MaxSensitivity, {"radius": 0}),
+        (MaxSensitivity, {"normalise": 1}),
+        (AverageSensitivity, {"seed": -1}),
+        (LocalLipschitz, {"relative": "yes"}),
+    ],
+)
+def test_parameters_are_refused_by_name(metric, parameters) -> None:
+    with pytest.raises(ParameterError, match=next(iter(parameters))):
+        metric(**parameters)
+
+
+@pytest.mark.parametrize("directions", [[(0, 4)], [(1,)], [(0, 0, 1)]])
+def test_translations_that_do_not_fit_the_input_are_refused(directions) -> None:
+    metric = Continuity(neighbours="translation", directions=directions, shifts=2)
+    with pytest.raises(InputError, match="direction|shifts"):
+        metric.score(Case(Gradient(network()), images(2)))
+
+
+def test_a_table_has_nothing_to_move_along() -> None:
+    with pytest.raises(InputError, match="dimensions behind the channels"):
+        Continuity(neighbours="translation").score(Case(Gradient(linear([[1.0, 2.0]])), torch.ones(2, 2).double()))
+
+
+def test_metrics_are_found_by_name() -> None:
+    x, analyzer = images(2), Gradient(network())
+    names = ["evaluation.continuity", "max_sensitivity", "avg_sensitivity", "evaluation.local_lipschitz"]
+    found = evaluate(analyzer, x, names)
+    assert all(torch.isfinite(scores.values).all() and not scores.higher_is_better for scores in found.values())

@@ -1,0 +1,82 @@
+"""An audit as tables: rows of texts and numbers, and as plain text."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from xaicore.studies.auditing.records import ClassRecord, ClusterRecord
+from xaicore.studies.auditing.suspicion import WEIGHTS
+from xaicore.tables import aligned
+
+if TYPE_CHECKING:
+    from xaicore.studies.auditing.result import Audit
+
+CLASS_HEADS = ("RANK", "CLASS", "SAMPLES", "ACCURACY", "INSIDE", "95 % INTERVAL", "BY CHANCE", "FOCUS", "CLUSTERS")
+CLUSTER_HEADS = ("SUSPICION", "CLUSTER", "SIZE", *map(str.upper, WEIGHTS), "WHY")
+_SHOWN = 8
+
+
+def as_text(audit: Audit) -> str:
+    """Classes, the most suspicious clusters, the spectra, and what should be known."""
+    parts = [
+        f"{len(audit)} samples explained by {audit.method} for the {audit.target} class",
+        _classes(audit),
+        _clusters(audit),
+        _spectra(audit),
+    ]
+    if audit.notes:
+        parts.append("\n".join(f"note: {note}" for note in audit.notes))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _classes(audit: Audit) -> str:
+    ranked = any(record.rank for record in audit.classes)
+    rows = [_class_row(record) for record in audit.classes]
+    if ranked:
+        return "Classes, the one whose object the model looks at least first\n\n" + aligned(CLASS_HEADS, rows)
+    kept = [CLASS_HEADS.index(head) for head in ("CLASS", "SAMPLES", "ACCURACY", "CLUSTERS")]
+    heading = "Classes, in order: without masks or boxes it is not known where the object is, and they are not ranked\n\n"
+    return heading + aligned([CLASS_HEADS[place] for place in kept], [[row[place] for place in kept] for row in rows])
+
+
+def _class_row(record: ClassRecord) -> list[str]:
+    return [
+        "-" if record.rank is None else str(record.rank),
+        record.name,
+        str(record.samples),
+        f"{record.accuracy:.3f}",
+        number(record.inside),
+        f"{number(record.inside_low)} to {number(record.inside_high)}" if not math.isnan(record.inside_low) else "-",
+        number(record.chance),
+        number(record.focus),
+        str(record.clusters),
+    ]
+
+
+def _clusters(audit: Audit) -> str:
+    shown = audit.clusters[:_SHOWN]
+    if not shown:
+        return ""
+    left = len(audit.clusters) - len(shown)
+    heading = "Clusters of heatmaps, the most suspicious first" + (f" (and {left} more)" if left else "")
+    return f"{heading}\n\n" + aligned(CLUSTER_HEADS, [_cluster_row(record) for record in shown])
+
+
+def _cluster_row(record: ClusterRecord) -> list[str]:
+    parts = [number(record.parts[name]) for name in WEIGHTS]
+    return [number(record.suspicion), record.title, str(record.size), *parts, "; ".join(record.why)]
+
+
+def _spectra(audit: Audit) -> str:
+    rows = [
+        [record.name, " ".join(f"{value:.3f}" for value in record.eigenvalues) or "-", record.clustering]
+        for record in sorted(audit.classes, key=lambda each: each.label)
+    ]
+    heads = ("CLASS", "EIGENVALUES OF THE LAPLACIAN", "CLUSTERS")
+    return "How many clusters\n\n" + aligned(heads, rows) if rows else ""
+
+
+def number(value: float) -> str:
+    """A share with two digits; "-" where there is none."""
+    return "-" if math.isnan(value) else f"{value:.2f}"
