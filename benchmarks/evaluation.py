@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from measuring import Run, build, medians, peak_memory, timed, zoo
 from torch import Tensor, nn
@@ -61,7 +62,6 @@ def ours(model: nn.Module, images: Tensor, relevance: Tensor, patch: int) -> dic
 
     return {
         "evaluation.pixel_flipping": call("evaluation.pixel_flipping", fill=FILL),
-        "evaluation.pixel_flipping, blur": call("evaluation.pixel_flipping", fill="blur"),
         "evaluation.pixel_flipping, noise": call("evaluation.pixel_flipping", fill="uniform"),
         "evaluation.region_perturbation": call("evaluation.region_perturbation", fill=FILL),
     }
@@ -118,7 +118,7 @@ def _value(name: str, found: Any) -> float | None:
     """The mean score over samples."""
     if found is None:
         return None
-    return float(torch.as_tensor(found, dtype=torch.float64).mean())
+    return float(np.mean(found if isinstance(found, list) else found.numpy()))
 
 
 def table(result: dict[str, Any]) -> str:
@@ -141,7 +141,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=["resnet18"], help="names of torchvision models")
     parser.add_argument("--samples", type=int, default=64)
     parser.add_argument("--patches", type=int, default=7, help="along each side of an image")
-    parser.add_argument("--side", type=int, default=12, help="of a patch, in pixels")
+    parser.add_argument("--side", type=int, default=10, help="of a patch, in pixels")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--alone", action="store_true", help="leave Quantus out")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())

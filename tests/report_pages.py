@@ -108,15 +108,15 @@ def words_report() -> Report:
     )
 
 
-def hostile_report() -> Report:
+def hostile_report(texts: tuple[str, ...] = HOSTILE) -> Report:
     """Every text of a report is one that would do harm as HTML, in a script or in a spreadsheet."""
-    values = np.arange(len(HOSTILE), dtype=float)
-    text = "".join(HOSTILE)
+    values = np.arange(len(texts), dtype=float)
+    text = "".join(texts)
     note = "do not trust this explanation: " + text
     made = [
         SampleView(
             name=bad,
-            words=HOSTILE,
+            words=texts,
             predicted=bad,
             true=bad + "!",
             confidence=0.5,
@@ -129,7 +129,7 @@ def hostile_report() -> Report:
                 "none": MapView(relevance=None, reason=bad),
             },
         )
-        for number, bad in enumerate(HOSTILE)
+        for number, bad in enumerate(texts)
     ]
     return Report(
         title=text,

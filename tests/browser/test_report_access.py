@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -82,7 +83,7 @@ def test_headings_follow_each_other_and_landmarks_are_there(show: Any) -> None:
     page = show(report())
     levels = page.evaluate("Array.from(document.querySelectorAll('h1,h2,h3,h4'), (each) => Number(each.tagName[1]))")
     assert levels[0] == 1 and levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
     for landmark in ("header", "nav", "main", "footer"):
         assert page.locator(landmark).count() == 1
     assert page.evaluate("document.documentElement.lang") == "en"

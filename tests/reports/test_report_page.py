@@ -95,13 +95,7 @@ def test_the_policy_allows_the_scripts_and_styles_of_the_page_and_no_others() ->
 
 def test_hostile_texts_add_no_element_and_come_back_from_the_data_unchanged() -> None:
     text = render(hostile_report())
-    plain = render(
-        replace(
-            hostile_report(),
-            title="t",
-            notes=["n", "do not trust this explanation: n"],
-        )
-    )
+    plain = render(hostile_report(tuple(f"text {place}" for place in range(len(HOSTILE)))))
     tags = [tag for tag, _ in Reader(text).tags]
     assert tags == [tag for tag, _ in Reader(plain).tags]
     assert tags.count("script") == 2 and "img" not in tags and "b" not in tags

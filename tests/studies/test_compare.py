@@ -241,3 +241,16 @@ def test_comparisons_are_drawn_saved_and_written_as_a_page(model: nn.Module, tmp
     assert_same(loaded.relevance, found["predicted", "lrp.epsilon"].relevance)
     page = found.report(tmp_path / "page.html", true=[0, 1, 2, 0]).read_text(encoding="utf-8")
     assert "gini" in page and "predicted: lrp.epsilon" in page
+
+
+def test_texts_and_tables_are_drawn_side_by_side() -> None:
+    reader = shaken(nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(12, 2)))
+    ids = torch.tensor([[1, 5, 2], [0, 8, 3]])
+    found = xaicore.compare(reader, ids, methods=["lrp.epsilon", "gradients.input_x_gradient"])
+    figure = found.plot(names=[["a", "b", "c"], ["d", "e", "f"]], true=[0, 1])
+    shown = [[text.get_text() for text in ax.texts if text.get_text() in "abcdef"] for ax in figure.axes[:4]]
+    assert shown == [list("abc"), list("abc"), list("def"), list("def")]
+    assert "lrp.epsilon, true: 0" in figure.axes[0].get_title()
+    table = shaken(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)))
+    figure = xaicore.compare(table, noise(2, 3), methods="lrp.epsilon", classes=2).plot()
+    assert len(figure.axes) == 4 and figure.axes[1].get_title().startswith("2nd: lrp.epsilon")

@@ -94,7 +94,7 @@ def test_row_names_and_captions_are_written(make: Make) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"form": "bars"}, ParameterError, "core.bars draws no images"),
+        ({"form": "bars"}, ParameterError, "core.bars draws no images one by one"),
         ({"form": "gated"}, InputError, "core.gated needs the images"),
         ({"form": "graymap", "overlaid": True}, ParameterError, "give one of them"),
         ({"options": {"colour": 1}}, ParameterError, "core.heatmap has no option 'colour'"),

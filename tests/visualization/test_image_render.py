@@ -28,6 +28,7 @@ def xaicore_renderers():
     return [
         RendererSpec(name="mine.rows", target=home + ":rows", summary="s", inputs=("image",), scale="magnitude",
                      measure=home + ":row_sums"),
+        RendererSpec(name="mine.heatmap", target=home + ":nothing", summary="s", inputs=("image",)),
         RendererSpec(name="mine.nothing", target=home + ":nothing", summary="s", inputs=("image",)),
         RendererSpec(name="mine.all", target=home + ":rows", summary="s", inputs=("image",), all_samples=True),
     ]
@@ -117,6 +118,14 @@ def test_a_renderer_of_a_plugin_is_given_the_options_that_it_has(mine: None, mak
     assert render(explanation, "mine.all", scale=9.0).get_xlim() == (0, 9), "it is given (B, C, H, W)"
 
 
+def test_a_name_of_the_core_means_the_core_whatever_is_installed(mine: None, make: Make) -> None:
+    explanation = make(torch.randn(1, 1, 4, 4))
+    assert explanation.plot().axes and grid(None, explanation).axes
+    assert render(explanation, "heatmap").images
+    with pytest.raises(PluginError, match="mine.heatmap returned Tensor"):
+        render(explanation, "mine.heatmap")
+
+
 def test_a_renderer_of_a_plugin_draws_a_grid_on_its_own_measure(mine: None, make: Make) -> None:
     relevance = torch.tensor([1.0, -2.0]).view(2, 1, 1, 1).expand(2, 1, 2, 3)
     figure = grid(None, make(relevance), form="mine.rows", scale="figure")
@@ -152,6 +161,8 @@ def test_kinds_and_renderers_of_one_name_are_the_same(make: Make) -> None:
 def test_a_renderer_of_all_samples_is_no_kind_of_panel(mine: None, make: Make) -> None:
     with pytest.raises(ParameterError, match="draws all samples at once"):
         make(torch.randn(1, 1, 4, 4)).plot(kind="mine.all")
+    with pytest.raises(ParameterError, match="mine.all draws no images one by one"):
+        grid(None, make(torch.randn(1, 1, 4, 4)), form="mine.all")
 
 
 def test_renderers_stand_beside_other_inputs(make: Make) -> None:

@@ -22,7 +22,7 @@ _SUMMARIES = {
     "compare": "Explain inputs by several methods, for several classes or models, side by side, and judge them.",
     "demo": "Train a small network on digits and explain its mistakes with every method.",
     "explain": "Explain a model's output for images or arrays.",
-    "info": "Show what a method does, its parameters and its sources.",
+    "info": "Show what a method or a metric does, its parameters and its sources.",
     "list": "List the installed methods, metrics or renderers.",
     "plugins": "List the installed plugins and whether they work.",
     "tune": "Find the method and the parameters that explain a model best by a metric.",

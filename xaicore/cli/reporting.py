@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _MOST = 1000  # samples on a page
 
 
-def report_option(what: str = "all samples") -> Any:
+def report_option(what: str = "all samples") -> Callable[[Callable[..., None]], Callable[..., None]]:
     """The option ``--report FILE``, as the argument ``page``."""
     return click.option(
         "--report", "page", type=click.Path(path_type=Path), metavar="FILE", callback=_writable,

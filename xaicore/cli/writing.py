@@ -74,9 +74,7 @@ def write(
     return [str(data), str(figure), str(masked)]
 
 
-def percentile_for(
-    explanation: Explanation, images: ImageOptions | None, drawing: Mapping[str, Any]
-) -> float | None:
+def percentile_for(explanation: Explanation, images: ImageOptions | None, drawing: Mapping[str, Any]) -> float | None:
     """Where the colours of a sample are cut: as asked for, else for large images."""
     return drawing.get("percentile") or (_PERCENTILE if images and _is_large(explanation) else None)
 

@@ -82,8 +82,12 @@ class PluginRegistry:
         return look_up(name, self.metrics(), self.plugins(), METRIC)
 
     def find_renderer(self, name: str) -> RendererSpec:
-        """Return the renderer with this canonical name, alias, or unique bare name; as `find_method`."""
-        return look_up(name, self.renderers(), self.plugins(), RENDERER)
+        """Return the renderer with this canonical name, alias, or unique bare name; as `find_method`.
+
+        A bare name that the core has means the core's, so that no figure changes because something was installed.
+        """
+        own = [spec for spec in self.renderers() if isinstance(name, str) and spec.name == f"core.{name.lower()}"]
+        return own[0] if own else look_up(name, self.renderers(), self.plugins(), RENDERER)
 
     def how_to_get(self, package: str) -> str:
         """Return what to do to have what a distribution brings: install it, or mend what keeps it from loading."""

@@ -1,4 +1,7 @@
-"""Where lines and points of the page's charts stand. The template draws them as SVG, so that they are there without scripts."""
+"""Where lines and points of the page's charts stand.
+
+The template draws them as SVG, so that they are there without scripts.
+"""
 
 from __future__ import annotations
 

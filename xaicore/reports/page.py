@@ -97,7 +97,7 @@ def render(report: Report) -> str:
 
 def number(value: Cell) -> str:
     """Write a cell of a table: numbers briefly, with a true minus sign, and what is none as a dash."""
-    if isinstance(value, bool) or isinstance(value, str):
+    if isinstance(value, bool | str):
         return str(value)
     if value is None or math.isnan(value):
         return "–"
@@ -114,7 +114,7 @@ def interval(metric: MetricView) -> str:
 
 def _metric_rows(metrics: Sequence[MetricView]) -> list[tuple[str, dict[str, tuple[MetricView, bool]]]]:
     """By column, by metric: the view, and whether its mean is the best of all columns."""
-    best = {}
+    best: dict[str, float] = {}
     for view in metrics:
         if view.better and not math.isnan(view.mean):
             sign = 1 if view.better == "higher" else -1

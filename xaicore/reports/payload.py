@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from xaicore.reports.content import MapView, Report, SampleView
+from xaicore.reports.content import Array, MapView, Report, SampleView
 from xaicore.reports.encoding import LEVELS, encoded_map, encoded_picture, reach_of
 from xaicore.reports.shrinking import THUMBNAIL, small_map, small_picture
 from xaicore.visualization.scales import NO_NUMBER, RELEVANCE_COLOURS
@@ -154,5 +154,5 @@ def _curve(curve: Any) -> dict[str, Any]:
 
 def _colour_table() -> str:
     """The colours of the relevance scale as one text of hexadecimal digits, six a colour."""
-    colours = np.rint(255 * RELEVANCE_COLOURS(np.arange(RELEVANCE_COLOURS.N))[:, :3]).astype(np.uint8)
-    return colours.tobytes().hex()
+    colours: Array = RELEVANCE_COLOURS(np.arange(RELEVANCE_COLOURS.N))[:, :3]
+    return np.rint(255 * colours).astype(np.uint8).tobytes().hex()

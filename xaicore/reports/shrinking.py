@@ -31,7 +31,7 @@ def shrunk(sample: SampleView, *, side: int = THUMBNAIL) -> SampleView:
     maps = {name: _small_map(each, side) for name, each in sample.maps.items()}
     if sample.picture is None:
         return replace(sample, maps=maps)
-    small = as_bytes(small_picture(sample.picture, side))
+    small: Any = as_bytes(small_picture(sample.picture, side))
     changed = small.shape != sample.picture.shape
     full_shape = sample.full_shape or (sample.picture.shape if changed else None)
     return replace(sample, maps=maps, picture=small, full_shape=full_shape)
@@ -56,7 +56,8 @@ def as_bytes(picture: NDArray[Any]) -> NDArray[np.uint8]:
     if picture.dtype == np.uint8:
         return picture
     finite = np.where(np.isfinite(picture), picture, 0.5)
-    return np.rint(np.clip(finite, 0, 1) * 255).astype(np.uint8)
+    shown: NDArray[np.uint8] = np.rint(np.clip(finite, 0, 1) * 255).astype(np.uint8)
+    return shown
 
 
 def _small_map(view: MapView, side: int) -> MapView:

@@ -15,7 +15,7 @@ from xaicore.errors import InputError
 from xaicore.explanation import Explanation
 from xaicore.reports.content import Array, MapView, MetricView, SampleView
 from xaicore.reports.shrinking import shrunk
-from xaicore.visualization.images import Channels, displayable
+from xaicore.visualization.pictures import Channels, displayable
 from xaicore.visualization.scales import as_array, symmetric_limit
 from xaicore.visualization.sheets import class_name
 
@@ -133,7 +133,7 @@ class _Column:
     def view(self, place: int, labels: Sequence[str] | None, percentile: float | None) -> MapView:
         explanation, checks = self.explanation, self.explanation.diagnostics
         notes = (*(f"fallback: {each}" for each in checks.fallbacks), *checks.notes)
-        told = {
+        told: dict[str, Any] = {
             "explained": _explained(explanation, place, labels),
             "score": float(checks.explained[place]),
             "gap": None if checks.conservation_gap is None else float(checks.conservation_gap[place]),
@@ -168,7 +168,8 @@ def _columns(explanations: Mapping[str, Explanation], words: Mapping[str, Any]) 
 def _as_shown(values: Array) -> Array:
     """(C, H, W) as (H, W), summed over channels; (H, W) and (T,) as they are; whatever has more axes as a line."""
     if values.ndim == 3:
-        return values.sum(0)
+        summed: Array = values.sum(0)
+        return summed
     if values.ndim == 2:
         return values[0] if len(values) == 1 else values
     return values.reshape(-1)

@@ -7,6 +7,7 @@ nothing pops up, and nothing stays open. Save it with ``figure.savefig(path)``.
 from __future__ import annotations
 
 from xaicore.visualization.comparisons import class_grid, model_grid
+from xaicore.visualization.curves import curves
 from xaicore.visualization.flows import flow
 from xaicore.visualization.forms import gated, graymap, projection
 from xaicore.visualization.graph_pictures import graph_flow
@@ -20,6 +21,7 @@ from xaicore.visualization.renderers import render
 from xaicore.visualization.scales import RELEVANCE_COLOURS, symmetric_limit
 from xaicore.visualization.selections import pattern, segments
 from xaicore.visualization.sequences import channels_time, series
+from xaicore.visualization.side_by_side import plot_side_by_side
 from xaicore.visualization.smooth_forms import blend, contours
 from xaicore.visualization.summaries import summary
 from xaicore.visualization.tables import bars
@@ -37,6 +39,7 @@ __all__ = [
     "channels_time",
     "class_grid",
     "contours",
+    "curves",
     "displayable",
     "flow",
     "gated",
@@ -50,6 +53,7 @@ __all__ = [
     "pattern",
     "plot_explanation",
     "plot_pattern",
+    "plot_side_by_side",
     "projection",
     "provenance",
     "render",

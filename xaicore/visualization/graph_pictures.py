@@ -20,10 +20,11 @@ from xaicore.graph import Graph, Layer
 from xaicore.visualization.canvas import FRAME, SMALL, colour_bar, own_axes, title
 from xaicore.visualization.graph_boxes import Box, boxes_of, edges_of
 from xaicore.visualization.graph_layouts import place
-from xaicore.visualization.scales import colours, magnitude_norm, number, symmetric_limit, symmetric_norm
+from xaicore.visualization.scales import NO_NUMBER, colours, magnitude_norm, number, symmetric_limit, symmetric_norm
 from xaicore.visualization.texts import LINE, text_width
 
 _GAP, _BETWEEN, _PADDING = 0.16, 0.16, 0.07  # inches
+_UNKNOWN = {"edgecolor": "#9e9e9e", "linewidth": 0.5, "linestyle": "--"}
 _titled = title
 
 
@@ -96,16 +97,8 @@ def graph_flow(
     shrink = 1.0 if own else _shrink(ax, placed.width + 0.1, placed.height + 0.1)
     for points in placed.lines:
         _draw_line(ax, points, tall, shrink)
-    for text, (x, y), width, amount in zip(texts, placed.centres, widths, amounts, strict=True):
-        face = "white" if amount is None or not np.isfinite(amount) else paint(norm(amount))
-        frame: dict[str, Any] = dict(FRAME) if amount is not None else {"edgecolor": "#9e9e9e", "linewidth": 0.5, "linestyle": "--"}
-        hatch = "//////" if amount is not None and not np.isfinite(amount) else None
-        corner, size = (x - width / 2, y - tall / 2), (width, tall)
-        style = "round,pad=0,rounding_size=0.04"
-        ax.add_patch(FancyBboxPatch(corner, *size, boxstyle=style, facecolor=face, hatch=hatch, zorder=2, **frame))
-        ink = "white" if amount is not None and np.isfinite(amount) and _is_dark(face) else "black"
-        place_of_text: dict[str, Any] = {"ha": "center", "va": "center", "parse_math": False, "zorder": 3}
-        ax.text(x, y, text, fontsize=SMALL * shrink, color=ink, **place_of_text)
+    for text, centre, width, amount in zip(texts, placed.centres, widths, amounts, strict=True):
+        _draw_box(ax, text, centre, (width, tall), amount, lambda known: paint(norm(known)), shrink)
     if colorbar:
         label = "sum of relevance" if signed else "sum of |relevance|"
         colour_bar(ax.figure, paint, limit, label, ax=ax, signed=signed)
@@ -173,6 +166,27 @@ def _shrink(ax: Axes, width: float, height: float) -> float:
     box = ax.get_position()
     wide, high = figure.get_size_inches()
     return float(min(1.0, box.width * wide / width, box.height * high / height))
+
+
+def _draw_box(
+    ax: Axes,
+    text: str,
+    centre: tuple[float, float],
+    size: tuple[float, float],
+    amount: float | None,
+    paint: Callable[[float], Any],
+    shrink: float,
+) -> None:
+    """A box in the colour of its amount: white where that is not known, hatched where it is no number."""
+    finite = amount is not None and bool(np.isfinite(amount))
+    face = paint(amount) if amount is not None and finite else "white" if amount is None else NO_NUMBER
+    frame: dict[str, Any] = _UNKNOWN if amount is None else FRAME
+    corner = (centre[0] - size[0] / 2, centre[1] - size[1] / 2)
+    hatch = None if amount is None or finite else "//////"
+    style = "round,pad=0,rounding_size=0.04"
+    ax.add_patch(FancyBboxPatch(corner, *size, boxstyle=style, facecolor=face, hatch=hatch, zorder=2, **frame))
+    ink = "white" if finite and _is_dark(face) else "black"
+    ax.text(*centre, text, fontsize=SMALL * shrink, color=ink, ha="center", va="center", parse_math=False, zorder=3)
 
 
 def _draw_line(ax: Axes, points: list[tuple[float, float]], tall: float, shrink: float) -> None:

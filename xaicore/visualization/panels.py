@@ -19,7 +19,7 @@ from xaicore.visualization.images import heatmap, overlay
 from xaicore.visualization.renderers import call
 from xaicore.visualization.scales import Array, as_array, as_map
 from xaicore.visualization.sequences import STRIP, channels_time, series
-from xaicore.visualization.sheets import target_name
+from xaicore.visualization.sheets import class_name, target_name
 from xaicore.visualization.tables import bars
 from xaicore.visualization.token_figures import height_of_words, tokens
 from xaicore.visualization.token_lines import words_and_values
@@ -64,7 +64,8 @@ class Panel:
         drawing: Mapping[str, Any] | None = None,
     ) -> None:
         relevance = explanation.relevance
-        self.name, self.explanation = name, explanation
+        self.name, self.title, self.explanation = name, name, explanation
+        self.true: Sequence[Any] | None = None
         self.relevance = relevance if isinstance(relevance, Tensor) else relevance[name]
         self.inputs = inputs.get(name) if isinstance(inputs, dict) else inputs if not name else None
         self.kind = kind or self._natural_kind()
@@ -93,10 +94,11 @@ class Panel:
         words, _ = words_and_values(*self._tokens(sample))
         return max(_HEIGHTS["tokens"], height_of_words(words, width))
 
-    def head(self, ax: Axes, explanation: Explanation, sample: int, labels: Sequence[str] | None) -> None:
-        """What takes space around the picture: its title."""
-        name = f"{self.name}, " if self.name else ""
-        title(ax, f"{name}explained: {target_name(explanation, sample, labels)}")
+    def head(self, ax: Axes, sample: int, labels: Sequence[str] | None) -> None:
+        """What takes space around the picture: its title, and the true class where it is known."""
+        true = [] if self.true is None else [f"true: {_class(self.true[sample], labels)}"]
+        explained = f"explained: {target_name(self.explanation, sample, labels)}"
+        title(ax, ", ".join(filter(None, (self.title, *true, explained))))
 
     def shown(self, sample: int) -> Array:
         """The numbers whose sizes are compared in the picture of a sample."""
@@ -231,3 +233,8 @@ def _index_names(values: Tensor) -> list[str]:
     if values.ndim <= 1:
         return [str(place) for place in range(values.numel())]
     return [", ".join(map(str, index)) for index in torch.cartesian_prod(*map(torch.arange, values.shape)).tolist()]
+
+
+def _class(true: Any, labels: Sequence[str] | None) -> str:
+    """The name of a class that is given by its number or its name."""
+    return true if isinstance(true, str) else class_name(int(true), labels)

@@ -12,15 +12,13 @@ from torch import Tensor
 
 from xaicore.errors import InputError
 from xaicore.explanation import Explanation
-from xaicore.visualization.canvas import SMALL
 from xaicore.visualization.grids import grid
 from xaicore.visualization.overviews import is_overview, overview
 from xaicore.visualization.panel_sets import kind_named, panels_of, shared_limits
-from xaicore.visualization.panels import Panel
 from xaicore.visualization.pictures import Channels
 from xaicore.visualization.provenance import provenance
 from xaicore.visualization.scales import percentile_note
-from xaicore.visualization.texts import wrapped
+from xaicore.visualization.side_by_side import draw_side_by_side, first_of
 
 _SHARING = {"map": "each panel on its own scale", "row": "one scale a sample", "figure": "one scale for all panels"}
 
@@ -92,7 +90,7 @@ def plot_explanation(
     if limit is not None and everything > limit:
         explanation = explanation[:limit]
         true = None if true is None else true[:limit]
-        inputs = _first(inputs, limit)
+        inputs = first_of(inputs, limit)
     inputs = explanation.inputs if inputs is None else inputs
     shown: dict[str, Any] = {"mean": mean, "std": std}
     own = {**shown, **(options or {})}
@@ -100,7 +98,7 @@ def plot_explanation(
     if ax is not None:
         if len(explanation) != 1 or len(panels) != 1:
             raise InputError("ax= takes one sample of one input: choose with explanation[i], or leave ax out.")
-        panels[0].head(ax, explanation, 0, labels)
+        panels[0].head(ax, 0, labels)
         panels[0].draw(ax, 0, cmap, percentile)
         figure: Figure = ax.figure  # type: ignore[assignment]
         return figure
@@ -114,58 +112,9 @@ def plot_explanation(
     if foot and (more or scale != "map"):
         cut = percentile_note(percentile) if scale != "map" else ""
         foot = " · ".join(filter(None, (foot, _SHARING[scale], cut)))
-    return _side_by_side(panels, explanation, labels, cmap, percentile, limits, foot)
-
-
-def _side_by_side(
-    panels: list[Panel],
-    explanation: Explanation,
-    labels: Sequence[str] | None,
-    cmap: str | Colormap | None,
-    percentile: float | None,
-    limits: list[list[float | None]],
-    foot: str | None,
-) -> Figure:
-    """One row a sample. How much room texts need is known when the others and all titles have taken theirs."""
-    rows, width = len(explanation), max(3.4 * len(panels), 4.0)
-    figure = Figure(figsize=(width, 1.0), layout="constrained", dpi=150)
-    axes = figure.subplots(rows, len(panels), squeeze=False)
-    if foot:
-        foot = wrapped(foot, 0.98 * width)
-        figure.supxlabel(foot, fontsize=SMALL, color="#616161", parse_math=False, x=0.01, ha="left")
-    _share_height(figure, axes, panels, width / len(panels))
-    texts = []
-    for row, line in enumerate(axes):
-        for place, (panel, ax) in enumerate(zip(panels, line, strict=True)):
-            panel.head(ax, explanation, row, labels)
-            if panel.kind == "tokens":
-                ax.set(xticks=[], yticks=[])
-                ax.set_axis_off()
-                texts.append((panel, ax, row, place))
-            else:
-                panel.draw(ax, row, cmap, percentile, limits[row][place])
-    if texts:
-        figure.draw_without_rendering()
-        _share_height(figure, axes, panels, texts[0][1].get_position().width * width)
-        figure.draw_without_rendering()
-        for panel, ax, row, place in texts:
-            panel.draw(ax, row, cmap, percentile, limits[row][place])
-    return figure
-
-
-def _share_height(figure: Figure, axes: Any, panels: list[Panel], width: float) -> None:
-    """Give each row the height of its tallest panel, of this width."""
-    heights = [max(panel.height(row, width) for panel in panels) for row in range(len(axes))]
-    axes[0, 0].get_gridspec().set_height_ratios(heights)
-    figure.set_figheight(0.3 + sum(heights) + 0.35 * len(heights))
+    return draw_side_by_side(panels, labels, cmap, percentile, limits, foot)
 
 
 def _foot(explanation: Explanation, everything: int) -> str:
     shown = f"the first {len(explanation)} of {everything} samples · " if len(explanation) < everything else ""
     return shown + provenance(explanation, longest=110)
-
-
-def _first(inputs: Any, limit: int) -> Any:
-    if inputs is None:
-        return None
-    return {name: each[:limit] for name, each in inputs.items()} if isinstance(inputs, dict) else inputs[:limit]

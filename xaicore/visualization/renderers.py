@@ -132,13 +132,14 @@ def measured(spec: RendererSpec, relevance: Any, options: Mapping[str, Any]) -> 
 def for_images(name: str) -> RendererSpec:
     """Find a renderer of images."""
     spec = find_renderer(name)
-    if "image" not in spec.inputs:
-        raise ParameterError(f"{spec.name} draws no images. Renderers that do: {', '.join(_names(renderers()))}.")
+    if not _draws_an_image(spec):
+        known = ", ".join(each.name for each in renderers() if _draws_an_image(each))
+        raise ParameterError(f"{spec.name} draws no images one by one. Renderers that do: {known}.")
     return spec
 
 
-def _names(specs: Iterable[RendererSpec]) -> list[str]:
-    return [spec.name for spec in specs if "image" in spec.inputs]
+def _draws_an_image(spec: RendererSpec) -> bool:
+    return "image" in spec.inputs and not spec.all_samples
 
 
 def _chosen(explanation: Explanation, sample: int | None, of: str | None) -> tuple[Tensor, Any]:

@@ -22,7 +22,8 @@ from xaicore.errors import FileError
 def command(folder: Path, seed: int, digits: int) -> None:
     """Train a small network on scikit-learn's digits and explain its mistakes with every installed method.
 
-    Writes a page (index.html), figures, a report to look through (report.html), and the explanations. Downloads nothing and needs no GPU.
+    Writes a page (index.html), figures, a report to look through (report.html), and the explanations.
+    Downloads nothing and needs no GPU.
     """
     from xaicore.cli.demo.run import run
 

@@ -126,7 +126,9 @@ def _mean_map(ax: Axes, record: ClusterRecord) -> None:
     if record.mean_map.ndim == 2:
         draw_map(ax, record.mean_map, symmetric_limit(record.mean_map), RELEVANCE_COLOURS)
         return
-    ax.bar(np.arange(len(record.mean_map)), record.mean_map, width=1.0, color=np.where(record.mean_map > 0, *_COLOURS[:2]))
+    ax.bar(
+        np.arange(len(record.mean_map)), record.mean_map, width=1.0, color=np.where(record.mean_map > 0, *_COLOURS[:2])
+    )
     ax.axhline(0, color=_GREY, linewidth=0.4)
     as_picture(ax)
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
+from xaicore.explanation.plain import plain
 from xaicore.studies.auditing.records import ClassRecord, ClusterRecord
 from xaicore.studies.auditing.suspicion import WEIGHTS
 from xaicore.tables import aligned
@@ -36,7 +39,9 @@ def _classes(audit: Audit) -> str:
     if ranked:
         return "Classes, the one whose object the model looks at least first\n\n" + aligned(CLASS_HEADS, rows)
     kept = [CLASS_HEADS.index(head) for head in ("CLASS", "SAMPLES", "ACCURACY", "CLUSTERS")]
-    heading = "Classes, in order: without masks or boxes it is not known where the object is, and they are not ranked\n\n"
+    heading = (
+        "Classes, in order: without masks or boxes it is not known where the object is, and they are not ranked\n\n"
+    )
     return heading + aligned([CLASS_HEADS[place] for place in kept], [[row[place] for place in kept] for row in rows])
 
 
@@ -80,3 +85,48 @@ def _spectra(audit: Audit) -> str:
 def number(value: float) -> str:
     """A share with two digits; "-" where there is none."""
     return "-" if math.isnan(value) else f"{value:.2f}"
+
+
+def as_data(audit: Audit) -> dict[str, Any]:
+    """Everything but the maps as plain data that JSON can hold; None stands for what is not known."""
+    clusters = []
+    for record in audit.clusters:
+        found = {name: value for name, value in asdict(record).items() if name != "mean_map"}
+        clusters.append(found | {"samples": [audit.samples.names[place] for place in audit.members(record)]})
+    found = {
+        "method": audit.method,
+        "parameters": audit.parameters,
+        "target": audit.target,
+        "settings": audit.settings,
+        "samples": len(audit),
+        "classes": [asdict(record) for record in audit.classes],
+        "clusters": clusters,
+        "notes": audit.notes,
+    }
+    known: dict[str, Any] = _known(plain(found))
+    return known
+
+
+def sample_rows(audit: Audit) -> Iterator[dict[str, Any]]:
+    """One row a sample, in the order in which they came."""
+    samples = audit.samples
+    columns = ("confidence", "value", "inside", "chance", "focus", "gap")
+    for place, name in enumerate(samples.names):
+        yield {
+            "name": name,
+            "true": audit.name_of(int(samples.true[place])),
+            "predicted": audit.name_of(int(samples.predicted[place])),
+            "explained": audit.name_of(int(samples.explained[place])),
+            **{column: _known(float(getattr(samples, column)[place])) for column in columns},
+            "non_finite": int(samples.non_finite[place]),
+            "cluster": int(samples.cluster[place]) or None,
+        }
+
+
+def _known(value: Any) -> Any:
+    """The same data with None for NaN and infinity."""
+    if isinstance(value, dict):
+        return {name: _known(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_known(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

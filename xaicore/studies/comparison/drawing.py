@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from xaicore.visualization import class_grid, grid, model_grid
+from xaicore.visualization import class_grid, grid, model_grid, plot_side_by_side
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,8 +19,6 @@ def draw(comparison: Comparison, options: Mapping[str, Any]) -> Figure:
     others = {name: value for name, value in options.items() if name != "inputs"}
     found = comparison.explanations
     if not _are_images(comparison):
-        from xaicore.visualization import plot_side_by_side
-
         return plot_side_by_side(_flat(comparison), inputs=inputs, **others)
     if comparison.by == "models":
         return model_grid(inputs, found, **others)

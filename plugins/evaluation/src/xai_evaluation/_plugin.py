@@ -114,6 +114,7 @@ def _faithfulness() -> list[MetricSpec]:
             "What the output loses when only the most relevant features are left.",
             "DeYoung et al. 2020, eq. 3",
             better="lower",
+            bounds=_CORRELATION,
             aliases=("Sufficiency",),
         ),
     ]
@@ -210,6 +211,7 @@ def _randomization() -> list[MetricSpec]:
             "How alike the heatmaps of the explained class and of another class are.",
             "Sixt et al. 2020",
             better="lower",
+            bounds=_CORRELATION,
             aliases=("RandomLogit",),
         ),
     ]

@@ -1,0 +1,93 @@
+"""Pixel flipping on digits: how fast the output falls as pixels go, the most relevant first, by four heatmaps.
+
+    python examples/pixel_flipping_digits.py --out pixel_flipping_digits.png
+
+Needs xaicore, xai-lrp, xai-gradients and xai-evaluation. Takes about eight seconds on a CPU.
+
+The experiment of Samek et al. 2017 ("Evaluating the visualization of what a deep neural network has learned") and
+Montavon et al. 2018, on a small network: pixels of a digit are replaced one after the other, in the order of their
+relevance, and the output of the predicted class is watched. A heatmap that knows which pixels the network relies on makes
+it fall early, and the area under the curve is small. Sensitivity, the squared gradient, says where the output would react
+to a change, which is not where the evidence is.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from matplotlib.figure import Figure
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
+
+import xaicore
+from xaicore.analyzers import GivenRelevance
+from xaicore.visualization import curves
+
+METHODS = {
+    "LRP (epsilon-plus)": "lrp.epsilon_plus",
+    "gradient x input": "gradients.input_x_gradient",
+    "sensitivity": "gradients.sensitivity",
+}
+
+
+def train(images: Tensor, classes: Tensor, epochs: int = 12) -> nn.Module:
+    """Return a network for images (B, 1, 8, 8), in evaluation mode."""
+    model = nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(32 * 4 * 4, 64),
+        nn.ReLU(),
+        nn.Linear(64, 10),
+    )
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+    for _ in range(epochs):
+        for batch in torch.randperm(len(images)).split(64):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(images[batch]), classes[batch]).backward()
+            optimizer.step()
+    return model.eval()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("pixel_flipping_digits.png"), help="the picture to write")
+    out = parser.parse_args().out
+
+    torch.manual_seed(0)
+    raw = load_digits()
+    images = torch.tensor(raw.images / 8 - 1, dtype=torch.float32)[:, None]  # from -1, the ground, to 1, ink
+    classes = torch.tensor(raw.target)
+    model = train(images[:1400], classes[:1400])
+    test, truth = images[1400:], classes[1400:]
+    accuracy = (model(test).argmax(1) == truth).float().mean()
+    print(f"trained on 1400 digits; {100 * accuracy:.1f} % of {len(test)} others are right")
+
+    analyzers = {name: xaicore.create_analyzer(method, model) for name, method in METHODS.items()}
+    analyzers["random order"] = GivenRelevance(model, relevance=torch.rand_like(test))
+    # A pixel that is gone is noise, uniform over the range of the digit: ink as likely as ground.
+    metric = xaicore.create_metric("evaluation.pixel_flipping", patch=1, fill="uniform", draws=2)
+    found = {}
+    for name, analyzer in analyzers.items():
+        found[name] = xaicore.evaluate(analyzer, test, metric)["evaluation.pixel_flipping"]
+        low, high = found[name].interval()
+        print(f"{name:<20} area under the curve {found[name].mean:5.2f}, 95 % interval [{low:.2f}, {high:.2f}]")
+
+    best = min(found, key=lambda name: found[name].mean)
+    chance = found["random order"].mean
+    print(f"{best} finds the pixels that count first: the output falls {chance - found[best].mean:.2f} below chance")
+
+    figure = Figure(figsize=(5.2, 3.4), layout="constrained")
+    ax = curves(found, figure.add_subplot(), title="Pixel flipping on digits: the most relevant pixels first")
+    ax.set_ylabel("output of the predicted class", fontsize=7)
+    figure.savefig(out, dpi=150)
+    print(f"wrote {out}")
+
+
+if __name__ == "__main__":
+    main()
