@@ -81,6 +81,20 @@ def test_coarse_relevance_is_interpolated() -> None:
     assert blend(torch.rand(2, 2), image=torch.rand(3, 8, 6)).images[0].get_array().shape == (8, 6, 3)
 
 
+def test_what_is_no_number_colours_nothing_around_it() -> None:
+    relevance = torch.ones(4, 4)
+    relevance[1, 2] = NAN
+    fine = interpolated(smoothed(relevance, blur=0.0), (16, 16))
+    missing = np.zeros((16, 16), bool)
+    missing[4:8, 8:12] = True
+    np.testing.assert_array_equal(np.isnan(fine), missing)
+    np.testing.assert_allclose(fine[~missing], 1.0)
+    shown = np.asarray(blend(relevance, image=torch.zeros(16, 16), blur=0.0, alpha=1.0).images[0].get_array())
+    np.testing.assert_allclose(shown[~missing], np.broadcast_to(RELEVANCE_COLOURS(1.0)[:3], (240, 3)), atol=1e-6)
+    ax = contours(relevance, image=torch.zeros(16, 16), blur=0.0)
+    assert not [each for each in ax.collections if isinstance(each, QuadContourSet)]
+
+
 def lines(ax: Any) -> QuadContourSet:
     (found,) = [each for each in ax.collections if isinstance(each, QuadContourSet)]
     return found

@@ -14,8 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 
 from xaicore.errors import InputError, ParameterError
-from xaicore.visualization import heatmap, overlay, show_image
-from xaicore.visualization.images import displayable
+from xaicore.visualization import displayable, heatmap, overlay, show_image
 from xaicore.visualization.scales import NO_NUMBER
 
 NAN, INF = float("nan"), float("inf")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from xaicore.studies.auditing import Audit
 
 _INTERRUPTED = 130  # what shells say of a command that Ctrl-C ended
+_NOT_IN_TABLES = ("parts", "members")  # columns of their own, and a table of their own
 _ADVICE = "Images of several sizes can be given one with --size."
 
 
@@ -94,8 +95,8 @@ def command(
 ) -> None:
     """Explain all samples of DATA and tell what each class of MODEL is recognised by.
 
-    Ranks classes by how little of the relevance lies inside the object, where masks or boxes are given, and clusters the
-    heatmaps of each class to find strategies that rely on an artefact. Writes a figure (audit.png), tables
+    Ranks classes by how little of the relevance lies inside the object, where masks or boxes are given, and clusters
+    the heatmaps of each class to find strategies that rely on an artefact. Writes a figure (audit.png), tables
     (classes.csv, clusters.csv, samples.csv), audit.json, and audit.safetensors, which xaicore.Audit.load reads. Files
     that cannot be read are told of on standard error and left out.
     """
@@ -118,7 +119,7 @@ def command(
         raise ParameterError(f"{method} compares samples with each other; an audit explains them a few at a time")
     samples = _samples(places, names, images, most, masks, boxes)
     names = samples.labels if isinstance(samples, LabelledFolders) else names
-    shown = {"mean": mean, "std": std} if isinstance(samples, LabelledFolders) else {}
+    shown: dict[str, Any] = {"mean": mean, "std": std} if isinstance(samples, LabelledFolders) else {}
     with output_folder(folder, samples.files if isinstance(samples, LabelledFolders) else []):
         try:
             found = audit(
@@ -220,7 +221,7 @@ def _write_table(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = None
         for row in rows:
-            cells = {name: _cell(value) for name, value in row.items() if name not in ("parts",)}
+            cells = {name: _cell(value) for name, value in row.items() if name not in _NOT_IN_TABLES}
             if writer is None:
                 writer = csv.DictWriter(file, list(cells))
                 writer.writeheader()

@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 DATA_HELP = """
 DATA is a folder with one sub-folder of images for each class, whose names are numbered in alphabetical order, as
-torchvision's ImageFolder does it (or in the order of --labels); or a .npz or .pt file with the arrays x and y, and masks
-or boxes where they are known.
+torchvision's ImageFolder does it (or in the order of --labels); or a .npz or .pt file with the arrays x and y, and
+masks or boxes where they are known.
 """
 ARRAYS = (".npz", ".pt")
 
 
 @dataclass
 class LabelledFolders:
-    """The images of folders with one sub-folder a class, batch by batch; files that cannot be read are told and left out.
+    """The images of folders with one sub-folder a class, batch by batch; what cannot be read is told and left out.
 
     Parameters
     ----------

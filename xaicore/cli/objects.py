@@ -75,10 +75,7 @@ class Objects:
             given: Any = self._array[number]
             return np.asarray(given if given.ndim == 2 else given.any(0)) != 0
         shape = _shape_of(file)
-        if self.masks is not None:
-            mask = self._mask_of(file, shape)
-        else:
-            mask = _drawn(self._boxes_of(file, number), shape)
+        mask = self._mask_of(file, shape) if self.masks else _drawn(self._boxes_of(file, number), shape)
         if size is not None:
             mask = ImageOps.fit(mask, (size[1], size[0]), Image.Resampling.NEAREST)
         return np.asarray(mask) > 0

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from xaicore.analyzers import Analyzer, CallableEvaluation, GivenRelevance, Target, resolve_target, varied_inputs
-from xaicore.engine import Block, Engine, Sweep, prepare_arrays
-from xaicore.errors import InputError, ParameterError
+from xaicore.engine import Block, Engine, Inputs, Sweep, prepare_arrays
+from xaicore.errors import InputError, ParameterError, TargetError
 from xaicore.explanation import Explanation
 from xaicore.explanation.masks import as_masks, masks_from_boxes
 
@@ -100,23 +100,22 @@ class Case:
     @cached_property
     def relevance(self) -> dict[str, Tensor]:
         """The relevance of each input by name, (B, ...), in float64; inputs that are not explained are left out."""
-        found, explained = self.explanation.relevance, self._explained
+        found, shapes = self.explanation.relevance, self._shapes()
         if isinstance(found, Tensor):
-            names = [name for name, x in explained.items() if x.shape == found.shape]
+            names = [name for name, shape in shapes.items() if shape == found.shape]
             if len(names) != 1:
                 raise InputError(
                     f"relevance of shape {tuple(found.shape)} fits {'several' if names else 'none'} of the inputs: "
-                    f"{ {name: tuple(x.shape) for name, x in explained.items()} }"
+                    f"{ {name: tuple(shape) for name, shape in shapes.items()} }"
                 )
             return {names[0]: found.double()}
-        return {name: each.double() for name, each in found.items() if name in explained}
+        return {name: each.double() for name, each in found.items() if name in shapes}
 
-    @cached_property
-    def _explained(self) -> Mapping[str, Tensor]:
-        """The inputs that can have relevance, found without running the model."""
-        if not isinstance(self.model, nn.Module):
-            return varied_inputs(prepare_arrays(self.inputs))
-        return varied_inputs(self.engine.prepare(self.inputs, self.model))
+    def _shapes(self) -> dict[str, torch.Size]:
+        """The shapes of the inputs that can have relevance, found without running the model."""
+        is_module = isinstance(self.model, nn.Module)
+        prepared = self.engine.prepare(self.inputs, self.model) if is_module else prepare_arrays(self.inputs)
+        return {name: x.shape for name, x in varied_inputs(prepared).items()}
 
     @property
     def varied(self) -> dict[str, Tensor]:
@@ -189,7 +188,7 @@ class Case:
         return self._measured(outputs, self.evaluation.target_of(block), quantity)
 
     def relevance_of(self, varied: Mapping[str, Tensor], block: Block, *, predicted: bool = False) -> dict[str, Tensor]:
-        """What the analyzer says of each row of a block, (rows, ...), in float64.
+        """What the analyzer says of each row of a block, (rows, ...), in float64; see `relevance_by`.
 
         Parameters
         ----------
@@ -200,9 +199,34 @@ class Case:
         predicted : bool
             Of the class that is predicted for the row. Default: of the same class as before, whatever is predicted now.
         """
-        arguments = self.evaluation.as_given(self.evaluation.arguments(varied, block))
+        arguments = self.evaluation.arguments(varied, block)
         target = resolve_target(None, self.target.output) if predicted else self.evaluation.target_of(block)
-        return self.relevance_in(self.explain(self.analyzer, arguments, target))
+        return self.relevance_by(self.analyzer, arguments, target)
+
+    def relevance_by(self, analyzer: Analyzer, arguments: Inputs, target: Target) -> dict[str, Tensor]:
+        """What an analyzer says of other inputs, or of another target, by the names of `relevance`, in float64.
+
+        NaN for samples whose target the method refuses: some have no explanation of a negative score.
+
+        Parameters
+        ----------
+        analyzer : Analyzer
+        arguments : Inputs
+            As ``evaluation.arguments`` returns them.
+        target : Target
+        """
+        try:
+            return self.relevance_in(self.explain(analyzer, self.evaluation.as_given(arguments), target))
+        except TargetError:
+            if arguments.batch == 1:
+                return {name: torch.full_like(each[:1], torch.nan) for name, each in self.relevance.items()}
+        # Only some samples may be the cause.
+        rows, middle = arguments.batch, arguments.batch // 2
+        parts = [
+            self.relevance_by(analyzer, arguments.slice(start, stop), target.chunk(start, stop, rows))
+            for start, stop in ((0, middle), (middle, rows))
+        ]
+        return {name: torch.cat([part[name] for part in parts]) for name in self.relevance}
 
     def relevance_in(self, explanation: Explanation) -> dict[str, Tensor]:
         """The relevance in another explanation of such inputs, by the names of `relevance`, in float64."""
@@ -239,7 +263,10 @@ class Case:
             Whether it calls `relevance_of`, which sees to memory itself: then a block is one step of all samples.
         """
         footprint = None if explains else self.evaluation.footprint
-        return self.engine.sweep(
+        # Half of a judgement is none: Ctrl-C is passed on.
+        engine = self.engine.within(nested=True)
+        engine.progress = self.engine.progress
+        return engine.sweep(
             len(self), steps, function, device=self.evaluation.device, footprint=footprint, outer=explains
         )
 

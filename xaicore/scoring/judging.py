@@ -61,7 +61,8 @@ def evaluate(
         ``["evaluation.pixel_flipping"]``, or ``{"evaluation.pixel_flipping": {"patch": 4}}``.
     masks, boxes : optional
         Where the object is, for metrics that compare relevance with it: (B, H, W), not zero inside; or a box
-        (x1, y1, x2, y2) for each sample, several, or none.
+        (x1, y1, x2, y2) for each sample, several, or none. Of several inputs, a dict with the name of the one in which
+        the object is.
     **options
         ``engine=``, ``batch_size=``, ``progress=``, and further options of ``analyze``.
 

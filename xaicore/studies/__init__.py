@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from xaicore.studies.auditing import Audit, audit
 from xaicore.studies.comparison import Comparison, compare
 from xaicore.studies.tuning import Candidate, Ranking, tune
 
-__all__ = ["Candidate", "Comparison", "Ranking", "compare", "tune"]
+__all__ = ["Audit", "Candidate", "Comparison", "Ranking", "audit", "compare", "tune"]

@@ -129,8 +129,10 @@ def smoothed(relevance: Any, *, pool: str = "sum", blur: float | None = None) ->
 
 
 def interpolated(values: Array, shape: tuple[int, ...]) -> Array:
-    """Return values (h, w) on a grid (H, W), linear between them; NaN where one of those between is."""
+    """Return values (h, w) on a grid (H, W), linear between those that are numbers; NaN in the positions of others."""
     if values.shape == tuple(shape):
         return values
-    fine: Array = F.interpolate(torch.from_numpy(values)[None, None], tuple(shape), mode="bilinear")[0, 0].numpy()
-    return fine
+    finite = np.isfinite(values)
+    both = torch.from_numpy(np.stack([np.where(finite, values, 0.0), finite.astype(np.float64)]))
+    total, weight = F.interpolate(both[None], tuple(shape), mode="bilinear")[0].numpy()
+    return np.where(fitted_to(finite, shape), total / np.where(weight > 0, weight, 1), np.nan)

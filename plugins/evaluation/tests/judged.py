@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from xaicore.analyzers import PropagationAnalyzer
+from xaicore.errors import TargetError
 
 
 class Gradient(PropagationAnalyzer):
@@ -81,3 +82,12 @@ def images(count: int = 5, seed: int = 1, dtype: torch.dtype = torch.float32, ch
     """Random images (count, channels, 8, 8)."""
     random = torch.Generator().manual_seed(seed)
     return torch.randn(count, channels, 8, 8, generator=random, dtype=torch.float64).to(dtype)
+
+
+class OfPositiveScores(Gradient):
+    """The gradient, of scores above zero only, as deep Taylor decomposition is."""
+
+    def check_output(self, output: Tensor, target: Any) -> None:
+        """Refuse scores that are not positive."""
+        if bool((target.score(output) <= 0).any()):
+            raise TargetError("not defined for a score that is not positive")

@@ -6,13 +6,14 @@ import inspect
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from judged import InputTimesGradient, Times, images, small_cnn
 from sklearn.base import clone
 from torch import Tensor, nn
 
-from xaicore.analyzers import Analyzer, GivenRelevance, PropagationAnalyzer
+from xaicore.analyzers import Analyzer, ExternalMethod, GivenRelevance, PropagationAnalyzer
 from xaicore.errors import InputError, ParameterError
 from xaicore.plugins import MetricSpec, metrics, resolve
 from xaicore.scoring import Metric, Scores, create_metric, evaluate
@@ -26,6 +27,8 @@ EXPLAINS_AGAIN = {
     "parameter_randomization", "random_logit", "selectivity",
 }  # fmt: skip
 """Those that ask for explanations of changed inputs, of another class or of another model."""
+NEEDS_A_MODULE = {"input_invariance", "parameter_randomization"}
+"""Those that change the model."""
 NEEDS_IMAGES = {"insertion"}
 """Those that blur, by default."""
 NEEDS_REAL_NUMBERS = NEEDS_IMAGES | {
@@ -270,3 +273,31 @@ def test_several_inputs_are_judged_or_refused(spec: MetricSpec, pair: nn.Module)
     assert scores.values.shape == (2,)
     assert_within_bounds(scores)
     assert not scores.undefined or scores.notes
+
+
+def softmax_of_sums(x: Any) -> Any:
+    """A model on arrays, as `predict_proba` is."""
+    assert isinstance(x, np.ndarray)
+    odds = np.exp(np.tanh(x @ np.random.default_rng(0).normal(size=(6, 3))))
+    return odds / odds.sum(1, keepdims=True)
+
+
+def losses(model: Any, x: Any, index: Any) -> Any:
+    """What a model loses without a feature."""
+    without = [np.where(np.arange(x.shape[1]) == feature, 0, x) for feature in range(x.shape[1])]
+    rows = np.arange(len(x))
+    return model(x)[rows, index][:, None] - np.stack([model(each)[rows, index] for each in without], 1)
+
+
+@every_metric
+def test_functions_on_arrays_are_judged_or_refused(spec: MetricSpec) -> None:
+    x, masks = np.random.default_rng(1).normal(size=(4, 6)), [[1, 1, 0, 0, 1, 0]] * 4
+    analyzer = ExternalMethod(softmax_of_sums, function=losses)
+    if spec.bare_name in NEEDS_A_MODULE | NEEDS_IMAGES:
+        with pytest.raises(InputError, match="needs a torch.nn.Module|cannot be blurred"):
+            judged(spec, analyzer, x, masks)
+        return
+    scores = judged(spec, analyzer, x, masks)
+    assert torch.isfinite(scores.values).all(), scores
+    assert_within_bounds(scores)
+    torch.testing.assert_close(judged(spec, analyzer, x, masks, batch_size=1).values, scores.values)

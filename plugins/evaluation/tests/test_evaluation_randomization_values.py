@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import pytest
 import torch
-from judged import Gradient, Inputs, InputTimesGradient, Times, images, linear, small_cnn
+from judged import Gradient, Inputs, InputTimesGradient, OfPositiveScores, Times, images, linear, small_cnn
 from torch import nn
 
 from xai_evaluation import ParameterRandomization, RandomLogit
@@ -303,3 +303,11 @@ def test_metrics_are_found_by_name() -> None:
     found = evaluate(Gradient(network()), images(2), ["mprt", "evaluation.random_logit"])
     assert list(found) == ["evaluation.parameter_randomization", "evaluation.random_logit"]
     assert all(-1 <= value <= 1 for scores in found.values() for value in scores)
+
+
+def test_samples_whose_other_class_the_method_refuses_are_undefined_alone() -> None:
+    x = torch.tensor([[1.0, 2.0], [2.0, -1.0], [3.0, 1.0], [1.0, -2.0]]).double()
+    weight = [[1.0, 0.1], [0.1, 1.0]]
+    scores = RandomLogit().score(Case(OfPositiveScores(linear(weight)), x, 0))
+    assert scores.values.isnan().tolist() == [False, True, False, True]
+    assert any("2 samples" in note and "refused" in note for note in scores.notes)

@@ -7,12 +7,12 @@ from functools import cache
 
 import pytest
 import torch
-from judged import Gradient, InputTimesGradient, Times, images, linear, small_cnn
+from judged import Gradient, InputTimesGradient, OfPositiveScores, Times, images, linear, small_cnn
 from torch import nn
 
 from xai_evaluation import AverageSensitivity, Continuity, LocalLipschitz, MaxSensitivity
 from xaicore.engine import Engine
-from xaicore.errors import InputError, ParameterError
+from xaicore.errors import InputError, ParameterError, TargetError
 from xaicore.scoring import Case, Scores, evaluate
 
 METRICS = [
@@ -203,3 +203,31 @@ def test_metrics_are_found_by_name() -> None:
     names = ["evaluation.continuity", "max_sensitivity", "avg_sensitivity", "evaluation.local_lipschitz"]
     found = evaluate(analyzer, x, names)
     assert all(torch.isfinite(scores.values).all() and not scores.higher_is_better for scores in found.values())
+
+
+def test_a_sample_with_a_neighbour_that_the_method_refuses_is_undefined_alone() -> None:
+    x = torch.tensor([[1.0, 1.0], [2.0, 1.0], [3.0, 1.0]]).double()
+    neighbours = x.unsqueeze(1) + torch.tensor([[0.5, 0.0], [-1.5, 0.0]]).double()
+    case = Case(OfPositiveScores(linear([[1.0, 0.0], [0.0, 1.0]])), x, 0)
+    scores = Continuity(neighbours=neighbours).score(case)
+    assert scores.values.isnan().tolist() == [True, False, False]
+    assert any("refuses" in note for note in scores.notes)
+    with pytest.raises(TargetError):
+        Continuity(neighbours=-neighbours).score(Case(case.analyzer, -x, 0))
+
+
+def test_half_a_judgement_is_none() -> None:
+    class Interrupted(InputTimesGradient):
+        """Is stopped at its third explanation."""
+
+        calls = 0
+
+        def analyze(self, *args, **options):
+            type(self).calls += 1
+            if self.calls > 2:
+                raise KeyboardInterrupt
+            return super().analyze(*args, **options)
+
+    with pytest.raises(KeyboardInterrupt):
+        MaxSensitivity(samples=5).score(Case(Interrupted(network()), images(2)))
+    assert Interrupted.calls == 3

@@ -52,8 +52,8 @@ def audit(
     model : torch.nn.Module
         A classifier, whose output is (B, classes).
     data : iterable of batches, Dataset, tuple or dict
-        Batches ``(inputs, classes)`` or ``(inputs, classes, masks)``, or dicts of these, as a DataLoader yields them; or
-        one such tuple or dict with all samples.
+        Batches ``(inputs, classes)`` or ``(inputs, classes, masks)``, or dicts of these, as a DataLoader yields them;
+        or one such tuple or dict with all samples.
     method : str or Analyzer
         How samples are explained.
     target : {"true", "predicted"}

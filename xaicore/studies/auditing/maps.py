@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def relevance_of_input(explanation: Explanation, name: str | None) -> Tensor:
 
 
 def pixel_maps(relevance: Tensor) -> Tensor:
-    """Relevance with its channels summed, float64 in main memory: (B, H, W) of images, (B, T) of series and features."""
+    """Relevance with its channels summed, in float64: (B, H, W) of images, (B, T) of series and features."""
     if relevance.ndim not in (2, 3, 4):
         raise InputError(
             f"an audit looks at images (B, C, H, W), series (B, C, T) and features (B, F); the relevance has shape "
@@ -51,8 +52,8 @@ def resized(values: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Maps (B, H, W) or (B, T) as means over areas, (B, *shape); where something is no number, its area is none."""
     if tuple(values.shape[1:]) == shape:
         return values
-    average = F.adaptive_avg_pool2d if len(shape) == 2 else F.adaptive_avg_pool1d
-    return average(values.unsqueeze(1), list(shape)).squeeze(1)
+    average: Callable[..., Tensor] = F.adaptive_avg_pool2d if len(shape) == 2 else F.adaptive_avg_pool1d
+    return average(values.unsqueeze(1), shape).squeeze(1)
 
 
 def small_shape(shape: tuple[int, ...], resolution: int) -> tuple[int, ...]:
@@ -65,18 +66,20 @@ def small_shape(shape: tuple[int, ...], resolution: int) -> tuple[int, ...]:
 def normalised(maps: Array) -> Array:
     """Maps (N, ...) as rows (N, D) whose magnitudes sum to 1, so that where relevance is counts, and not how much."""
     rows = maps.reshape(len(maps), -1).astype(np.float64)
-    return rows / np.abs(rows).sum(1, keepdims=True)
+    shares: Array = rows / np.abs(rows).sum(1, keepdims=True)
+    return shares
 
 
 def positive_shares(maps: Array) -> Array:
     """Which share of its positive relevance each map (N, ...) has in each place, (N, D); 0 where there is none."""
     rows = np.maximum(maps.reshape(len(maps), -1).astype(np.float64), 0)
     totals = rows.sum(1, keepdims=True)
-    return np.divide(rows, totals, out=np.zeros_like(rows), where=totals > 0)
+    shares: Array = np.divide(rows, totals, out=np.zeros_like(rows), where=totals > 0)
+    return shares
 
 
 def is_usable(maps: Array) -> NDArray[np.bool_]:
     """Which maps (N, ...) are finite and not zero everywhere."""
     rows = maps.reshape(len(maps), -1)
-    finite = np.isfinite(rows).all(1)
-    return finite & (np.abs(np.where(np.isfinite(rows), rows, 0)).sum(1) > 0)
+    usable: NDArray[np.bool_] = np.isfinite(rows).all(1) & (rows != 0).any(1)
+    return usable

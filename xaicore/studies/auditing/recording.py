@@ -129,7 +129,7 @@ def _answers(explanation: Explanation, true: Tensor) -> dict[str, Tensor]:
     outputs = explanation.prediction.detach().cpu().double()
     if outputs.ndim != 2 or outputs.shape[1] < 2:
         raise InputError(
-            f"an audit needs a classifier, whose output has one value a class; this one has shape {tuple(outputs.shape)}"
+            f"an audit needs a classifier, whose output is (B, classes); this one has shape {tuple(outputs.shape)}"
         )
     if bool(((true < 0) | (true >= outputs.shape[1])).any()):
         wrong = true[(true < 0) | (true >= outputs.shape[1])][0].item()

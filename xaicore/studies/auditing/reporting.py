@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from xaicore.reports import MapView, Report, SampleView, TableView, write_report
 from xaicore.studies.auditing.examples import Example
 from xaicore.studies.auditing.records import ClassRecord, ClusterRecord
 from xaicore.studies.auditing.result import Audit
 from xaicore.studies.auditing.suspicion import WEIGHTS
+from xaicore.studies.auditing.tables import interval_of
 
 _CLASS_COLUMNS = (
-    "rank", "class", "samples", "accuracy", "confidence", "inside", "lower end", "upper end", "by chance", "focus",
-    "clusters", "why so many",
+    "rank", "class", "samples", "accuracy", "confidence", "inside", "95 % interval", "by chance", "focus", "clusters",
+    "why so many",
 )  # fmt: skip
 _CLASSES = (
-    "inside: mean share of the positive relevance inside the mask, with the 95 % bootstrap interval. by chance: share of "
-    "the area that masks take. focus: (inside - by chance) / (1 - by chance), 1 where the model looks at the object "
+    "inside: mean share of the positive relevance inside the mask, with the 95 % bootstrap interval. by chance: share "
+    "of the area that masks take. focus: (inside - by chance) / (1 - by chance), 1 where the model looks at the object "
     "alone, 0 where it looks anywhere; the lowest comes first."
 )
 _UNRANKED = "Without masks or boxes it is not known where the object is: the classes are not ranked."
@@ -52,8 +54,8 @@ def _lead(audit: Audit) -> str:
     first = audit.classes[0]
     if first.rank is not None:
         lead += (
-            f" The model looks at the object least in class {first.name}: {first.inside:.0%} of the relevance lies inside, "
-            f"{first.chance:.0%} would by chance."
+            f" The model looks at the object least in class {first.name}: {first.inside:.0%} of the relevance lies "
+            f"inside, {first.chance:.0%} would by chance."
         )
     if audit.clusters:
         lead += f" The most suspicious cluster is {audit.clusters[0].title}: {'; '.join(audit.clusters[0].why)}."
@@ -72,9 +74,9 @@ def _classes(audit: Audit) -> TableView:
 
 def _class_row(record: ClassRecord) -> list[str | float | int | None]:
     return [
-        record.rank, record.name, record.samples, record.accuracy, _known(record.confidence), _known(record.inside),
-        _known(record.inside_low), _known(record.inside_high), _known(record.chance), _known(record.focus),
-        record.clusters, record.clustering,
+        record.rank, record.name, record.samples, _known(record.accuracy), _known(record.confidence),
+        _known(record.inside), interval_of(record), _known(record.chance), _known(record.focus), record.clusters,
+        record.clustering,
     ]  # fmt: skip
 
 
@@ -89,7 +91,7 @@ def _clusters(audit: Audit) -> TableView:
 
 def _cluster_row(record: ClusterRecord) -> list[str | float | int | None]:
     parts = [_known(record.parts[name]) for name in WEIGHTS]
-    return [record.suspicion, record.title, record.size, record.accuracy, *parts, "; ".join(record.why)]
+    return [_known(record.suspicion), record.title, record.size, _known(record.accuracy), *parts, "; ".join(record.why)]
 
 
 def _sample(audit: Audit, example: Example) -> SampleView:
@@ -105,10 +107,11 @@ def _sample(audit: Audit, example: Example) -> SampleView:
         gap=None if math.isnan(gap) else gap,
         non_finite=int(samples.non_finite[place]),
     )
+    picture: Any = example.thumbnail.picture  # bytes, as `xaicore.reports.shrunk` makes them
     return SampleView(
         name=samples.names[place],
         maps={audit.method: view},
-        picture=example.thumbnail.picture,
+        picture=picture,
         predicted=audit.name_of(int(samples.predicted[place])),
         true=audit.name_of(int(samples.true[place])),
         confidence=None if math.isnan(confidence) else confidence,
@@ -121,10 +124,10 @@ def _sample(audit: Audit, example: Example) -> SampleView:
 def _shown(audit: Audit) -> str:
     shown = {(audit.samples.explained[each.place], audit.samples.cluster[each.place]) for each in audit.examples}
     return (
-        f"{len(audit.examples)} of {len(audit)} samples are shown, the same number of each cluster, from the most typical "
-        f"to the least; they come from the {len(shown)} most suspicious of {len(audit.clusters)} clusters."
+        f"{len(audit.examples)} of {len(audit)} samples are shown, the same number of each cluster, from the most "
+        f"typical to the least; they come from the {len(shown)} most suspicious of {len(audit.clusters)} clusters."
     )
 
 
 def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value
+    return None if math.isnan(value) else round(value, 3)

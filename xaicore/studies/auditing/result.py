@@ -90,7 +90,7 @@ class Audit:
         return as_text(self)
 
     def plot(self, *, most: int = 6) -> Figure:
-        """Draw classes with their intervals, and the most suspicious clusters: mean map, examples, eigenvalues, embedding.
+        """Draw classes with their intervals, and the most suspicious clusters with their mean maps and samples.
 
         Parameters
         ----------

@@ -65,7 +65,7 @@ class Samples:
     @property
     def right(self) -> NDArray[np.bool_]:
         """Which samples are classified correctly, (N,)."""
-        return self.true == self.predicted
+        return np.equal(self.true, self.predicted)
 
     @property
     def focus(self) -> Floats:

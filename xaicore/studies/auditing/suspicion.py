@@ -16,7 +16,7 @@ from xaicore.studies.auditing.samples import NO_CLUSTER, Samples, class_name, fo
 Floats = NDArray[np.float64]
 
 WEIGHTS = {"elsewhere": 6.0, "outside": 4.0, "apart": 2.0, "answers": 1.0, "rare": 1.0}
-"""How much each part counts towards the suspicion; parts that are not known (``outside`` without masks) do not count."""
+"""How much each part counts towards the suspicion; what is not known (``outside`` without masks) does not."""
 _FEWEST = 5
 """Smaller clusters are outliers: too few to speak of a strategy."""
 
@@ -139,6 +139,6 @@ def _why(
         return tuple(found)
     found.append(f"{share:.0%} of the class, apart from the rest with a relative eigengap of {parts['apart']:.2f}")
     found.append(
-        f"{accuracy:.0%} right with a confidence of {confidence:.2f}; the rest of the class: {rest[0]:.0%}, {rest[1]:.2f}"
+        f"{accuracy:.0%} right, mean confidence {confidence:.2f}; the rest of the class {rest[0]:.0%} and {rest[1]:.2f}"
     )
     return tuple(found)

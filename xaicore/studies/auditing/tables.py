@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from xaicore.studies.auditing.result import Audit
 
 CLASS_HEADS = ("RANK", "CLASS", "SAMPLES", "ACCURACY", "INSIDE", "95 % INTERVAL", "BY CHANCE", "FOCUS", "CLUSTERS")
-CLUSTER_HEADS = ("SUSPICION", "CLUSTER", "SIZE", *map(str.upper, WEIGHTS), "WHY")
+CLUSTER_HEADS = ("SUSPICION", "CLUSTER", "SIZE", *map(str.upper, WEIGHTS))
 _SHOWN = 8
+_EXPLAINED = 3
 
 
 def as_text(audit: Audit) -> str:
@@ -52,7 +53,7 @@ def _class_row(record: ClassRecord) -> list[str]:
         str(record.samples),
         f"{record.accuracy:.3f}",
         number(record.inside),
-        f"{number(record.inside_low)} to {number(record.inside_high)}" if not math.isnan(record.inside_low) else "-",
+        interval_of(record),
         number(record.chance),
         number(record.focus),
         str(record.clusters),
@@ -65,12 +66,13 @@ def _clusters(audit: Audit) -> str:
         return ""
     left = len(audit.clusters) - len(shown)
     heading = "Clusters of heatmaps, the most suspicious first" + (f" (and {left} more)" if left else "")
-    return f"{heading}\n\n" + aligned(CLUSTER_HEADS, [_cluster_row(record) for record in shown])
+    reasons = "\n".join(f"{record.title}: {'; '.join(record.why)}" for record in shown[:_EXPLAINED])
+    return f"{heading}\n\n{aligned(CLUSTER_HEADS, [_cluster_row(record) for record in shown])}\n\n{reasons}"
 
 
 def _cluster_row(record: ClusterRecord) -> list[str]:
     parts = [number(record.parts[name]) for name in WEIGHTS]
-    return [number(record.suspicion), record.title, str(record.size), *parts, "; ".join(record.why)]
+    return [number(record.suspicion), record.title, str(record.size), *parts]
 
 
 def _spectra(audit: Audit) -> str:
@@ -80,6 +82,12 @@ def _spectra(audit: Audit) -> str:
     ]
     heads = ("CLASS", "EIGENVALUES OF THE LAPLACIAN", "CLUSTERS")
     return "How many clusters\n\n" + aligned(heads, rows) if rows else ""
+
+
+def interval_of(record: ClassRecord) -> str:
+    """The interval of the share inside; "-" where there is none."""
+    known = not math.isnan(record.inside_low)
+    return f"{number(record.inside_low)} to {number(record.inside_high)}" if known else "-"
 
 
 def number(value: float) -> str:
@@ -92,7 +100,7 @@ def as_data(audit: Audit) -> dict[str, Any]:
     clusters = []
     for record in audit.clusters:
         found = {name: value for name, value in asdict(record).items() if name != "mean_map"}
-        clusters.append(found | {"samples": [audit.samples.names[place] for place in audit.members(record)]})
+        clusters.append(found | {"members": [audit.samples.names[place] for place in audit.members(record)]})
     found = {
         "method": audit.method,
         "parameters": audit.parameters,

@@ -47,7 +47,7 @@ class InputInvariance(Metric):
 
     References
     ----------
-    Kindermans et al. 2019, "The (un)reliability of saliency methods", sec. 2.
+    Kindermans et al. 2019, "The (un)reliability of saliency methods".
     """
 
     higher_is_better = False

@@ -65,9 +65,7 @@ class TopKIntersection(Localization):
         self.k = k
         is_count = isinstance(k, numbers.Integral) and not isinstance(k, bool) and k >= 1
         if not is_count and not (isinstance(k, float) and 0 < k <= 1):
-            raise ParameterError(
-                f"k={k!r} must be a number of pixels, or a share of them as a float up to 1.0"
-            )
+            raise ParameterError(f"k={k!r} must be a number of pixels, or a share of them as a float up to 1.0")
 
     def score(self, case: Case) -> Scores:
         values = self.pixels(case)

@@ -48,9 +48,14 @@ class ParameterLayer:
         reset: Any = getattr(self.module, "reset_parameters", None)
         with torch.no_grad():
             if how == "reset" and callable(reset):
-                devices = {tensor.device for tensor in self._tensors().values() if tensor.device.type == "cuda"}
-                with torch.random.fork_rng(devices=list(devices)):
-                    torch.manual_seed(generator(seed, self.number).initial_seed() % 2**63)
+                devices = list({tensor.device for tensor in self._tensors().values() if tensor.device.type == "cuda"})
+                own = generator(seed, self.number).initial_seed()
+                with torch.random.fork_rng(devices=devices):
+                    # Not torch.manual_seed, which also seeds devices that are not put back.
+                    torch.default_generator.manual_seed(own)
+                    for device in devices:
+                        with torch.cuda.device(device):
+                            torch.cuda.manual_seed(own)
                     reset()
                 return
             for place, parameter in enumerate(self.module.parameters(recurse=False)):

@@ -37,8 +37,8 @@ class ParameterRandomization(Metric):
     it never reads are left out. What a layer shares with another (tied weights) changes for both. The copy is one more
     model in memory; the model itself is not touched.
 
-    NaN where a similarity is not defined after some layer: a constant map (a random layer may let nothing pass), or one
-    that is not finite. The curve shows where.
+    NaN where a similarity is not defined after some layer: a constant map (a random layer may let nothing pass), one
+    that is not finite, or a score that the method refuses to explain. The curve shows where.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class ParameterRandomization(Metric):
         for _ in self._randomised(layers):
             if clone is None or self.data is not None:
                 clone = rebound(case.analyzer, twin, self.data)
-            after = case.relevance_in(case.explain(clone, case.inputs, case.target))
+            after = case.relevance_by(clone, arguments, case.target)
             found.append(similarities(before, after, self.similarity, self.of))
         return self._scores(torch.stack(found, 1), layers)
 

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from xai_evaluation.parameters import check_count, check_seed
 from xai_evaluation.randomization.similarity import UNDEFINED, check_similarity, similarities
-from xaicore.engine import generator
+from xaicore.analyzers import resolve_target
+from xaicore.engine import Block, generator
 from xaicore.errors import InputError
 from xaicore.scoring import Case, Metric, Scores
 
@@ -20,8 +21,8 @@ class RandomLogit(Metric):
 
     The other classes are drawn at random, without repeating one, and depend on the seed and the explained class alone:
     samples of one class are compared with the same others, whatever their batch. NaN where a similarity is not defined:
-    a constant map, or one that is not finite. ``details["similarity"]`` (B, classes) has each, ``details["classes"]``
-    which these are.
+    a constant map, one that is not finite, or a class that the method refuses to explain. ``details["similarity"]``
+    (B, classes) has each, ``details["classes"]`` which these are.
 
     Parameters
     ----------
@@ -50,9 +51,10 @@ class RandomLogit(Metric):
     def score(self, case: Case) -> Scores:
         others = self._others(case)
         found = []
+        arguments = case.evaluation.arguments(case.varied, Block(0, len(case), 0, 1))
         for column in others.T.tolist():
-            explanation = case.explain(case.analyzer, case.inputs, column)
-            found.append(similarities(case.relevance, case.relevance_in(explanation), self.similarity, self.of))
+            other = case.relevance_by(case.analyzer, arguments, resolve_target(column, case.target.output))
+            found.append(similarities(case.relevance, other, self.similarity, self.of))
         alike = torch.stack(found, 1)
         undefined = int(alike.isnan().any(1).sum())
         notes = [UNDEFINED.format(undefined)] if undefined else []

@@ -15,7 +15,10 @@ from xaicore.errors import InputError
 from xaicore.explanation import SIGNS, counted, pixel_relevance
 
 SIMILARITIES = ("spearman", "pearson", "cosine", "ssim")
-UNDEFINED = "undefined for {} samples: a map is constant (or 0, for the cosine), or not finite"
+UNDEFINED = (
+    "undefined for {} samples: a map is constant (or 0, for the cosine), not finite, or refused by the method for the "
+    "sign of the score"
+)
 _WINDOW = 7
 _SMALLEST_WINDOW = 3
 

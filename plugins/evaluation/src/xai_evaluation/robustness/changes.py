@@ -39,7 +39,8 @@ class Changes:
         zero = (self.origin == 0) & torch.full_like(broken, normalised)
         notes = []
         if broken.any():
-            notes.append(f"undefined for {int(broken.sum())} samples: there is relevance that is not finite")
+            why = "relevance is not finite, or the method refuses a neighbour for the sign of its score"
+            notes.append(f"undefined for {int(broken.sum())} samples: {why}")
         if zero.any():
             notes.append(f"undefined for {int(zero.sum())} samples: all their relevance is 0 (normalise=False)")
         return broken | zero, notes
@@ -104,12 +105,12 @@ def changes(case: Case, neighbours: Neighbours, norm: float, *, predicted: bool 
 
 def distance(a: Named, b: Named, norm: float) -> Tensor:
     """The norm of a - b over all inputs together, (rows,), in float64; what is not in ``b`` is 0 there."""
-    parts = []
-    for name, x in a.items():
-        value = x.detach().double()
-        parts.append((value - b[name].to(x.device).double() if name in b else value).flatten(1).cpu())
-    found: Tensor = torch.linalg.vector_norm(torch.cat(parts, 1), norm, dim=1)
-    return found
+    device = next(iter(a.values())).device
+    differences = [
+        (x.to(device).double() - (b[name].to(device).double() if name in b else 0)).flatten(1) for name, x in a.items()
+    ]
+    found: Tensor = torch.linalg.vector_norm(torch.cat(differences, 1), norm, dim=1)
+    return found.cpu()
 
 
 def _of_the_samples(case: Case, predicted: bool) -> Named:
