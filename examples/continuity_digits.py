@@ -115,7 +115,7 @@ def main() -> None:
     )
     for column, position in enumerate(SHOWN):
         axes = figure.add_subplot(grid[0, column])
-        axes.imshow(positions[position, 0], cmap="gray_r", vmin=0, vmax=1)
+        axes.imshow(positions[position, 0].numpy(), cmap="gray_r", vmin=0, vmax=1)
         axes.axhline(HEIGHT / 2 - 0.5, color="0.7", lw=0.8)
         axes.axvline(WIDTH / 2 - 0.5, color="0.7", lw=0.8)
         axes.set(xticks=[], yticks=[], title=f"moved by {position}")

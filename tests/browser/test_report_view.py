@@ -157,6 +157,18 @@ def test_a_shared_scale_dims_smaller_maps_and_the_colour_bar_has_its_numbers(
     assert ends == (["−max", "max"] if scale == "map" else ["−6", "6"])
 
 
+def test_a_scale_that_ends_earlier_shows_what_is_faint_and_says_so(show: Any) -> None:
+    page = show(report())
+    page.locator("#cut").select_option("4")
+    assert page.locator("#bar-high").inner_text() == "max / 4"
+    assert "What is beyond has the last colour" in page.locator("#bar-note").inner_text()
+    assert pixel(page, 1, 0, 0.75, 0.75) == [*colour(1), 255]
+    assert see(page, 1).locator('[data-column="0"] .limit').inner_text() == "scale ±0.5"
+    page.locator("#scale").select_option("all")
+    assert page.locator("#bar-low").inner_text() == "−15"
+    assert near(pixel(page, 1, 0, 0.25, 0.25), [*colour(2 / 15), 255])
+
+
 def test_on_top_of_the_picture_opacity_tells_the_magnitude(show: Any) -> None:
     page = show(report())
     assert page.get_by_label("Opacity").is_disabled()

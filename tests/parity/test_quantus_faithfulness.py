@@ -1,9 +1,9 @@
 """Faithfulness agrees with Quantus where both mean the same.
 
-They do not everywhere. Quantus leaves the first point out of its curves, and its areas are over steps instead of shares.
-Its sensitivity-n replaces features in the order of relevance, more and more of them, and compares the loss so far with the
-relevance of the last step alone. Its infidelity replaces one patch of a grid after the other and keeps those before, where
-the definition draws perturbations at random. Its sufficiency is another metric of that name.
+They do not everywhere. Quantus leaves the first point out of its curves, and its areas are over steps, not shares. Its
+sensitivity-n replaces features in the order of relevance, more and more of them, and compares the loss so far with the
+relevance of the last step alone. Its infidelity replaces one patch of a grid after the other and keeps those before,
+where the definition draws perturbations at random. Its sufficiency is another metric of that name.
 """
 
 from __future__ import annotations

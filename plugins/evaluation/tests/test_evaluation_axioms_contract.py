@@ -140,7 +140,8 @@ class Mean(InputTimesGradient):
 
     def fit(self, data: Any = None) -> Self:
         """Learn the mean."""
-        self.mean_ = data.mean(0)
+        whole = data if isinstance(data, torch.Tensor) else torch.cat([batch.inputs for batch in data])
+        self.mean_ = whole.mean(0)
         return self
 
     def readout(self, relevance: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
@@ -160,7 +161,7 @@ def test_a_method_that_learns_is_fitted_on_shifted_data(wrapped) -> None:
         InputInvariance().score(Case(analyzer, x, 0))
     found = InputInvariance(shift=3.0, data=x).score(Case(analyzer, x, 0))
     torch.testing.assert_close(found.values, torch.zeros(4).double(), atol=1e-9, rtol=0)
-    stream = InputInvariance(shift=3.0, data=x).score(Case(analyzer, x, 0))
+    stream = InputInvariance(shift=3.0, data=iter(x.split(3))).score(Case(analyzer, x, 0))
     torch.testing.assert_close(stream.values, found.values)
     assert (analyzer.wrapped.mean_ if wrapped else analyzer.mean_) is learnt
 
@@ -196,3 +197,26 @@ def test_metrics_are_found_by_name() -> None:
     names = ["evaluation.completeness", "conservation_gap", "non_sensitivity", "InputInvariance"]
     found = evaluate(Gradient(network()), images(2), names)
     assert all(torch.isfinite(scores.values).all() and not scores.higher_is_better for scores in found.values())
+
+
+class TwoBranches(nn.Module):
+    """A linear layer for each input, one of them behind a flattening."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.second, self.first = nn.Linear(4, 2), nn.Linear(4, 2, bias=False)
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        """The product of both."""
+        return self.first(a.flatten(1)) * self.second(b)
+
+
+def test_every_layer_that_reads_an_input_takes_the_shift_back() -> None:
+    torch.manual_seed(0)
+    model = TwoBranches().double()
+    inputs = torch.randn(3, 2, 2).double(), torch.randn(3, 4).double()
+    case = Case(InputTimesGradient(model), inputs, 1)
+    both = [InputInvariance(shift=2.0, compensation=how).score(case).values for how in ("layer", "bias")]
+    torch.testing.assert_close(*both)
+    gradient = InputInvariance(compensation="bias").score(Case(Gradient(model), inputs, 1))
+    torch.testing.assert_close(gradient.values, torch.zeros(3).double())

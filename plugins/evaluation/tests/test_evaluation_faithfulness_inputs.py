@@ -369,3 +369,40 @@ def test_what_does_not_fit_the_inputs_is_refused() -> None:
         scored(FaithfulnessCorrelation(patch=12), table)
     with pytest.raises(ParameterError, match="several classes"):
         Deletion().score(Case(InputTimesGradient(linear(torch.ones(1, 12))), table, 0))
+
+
+class Root(nn.Module):
+    """NaN where the entries sum to less than nothing."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.sum(1, keepdim=True).sqrt()
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        PixelFlipping(),
+        SensitivityN(n=1),
+        FaithfulnessCorrelation(),
+        Infidelity(),
+        Deletion(quantity="output"),
+    ],
+    ids=repr,
+)
+def test_an_output_that_is_not_finite_leaves_its_sample_undefined(metric: Metric) -> None:
+    x = torch.tensor([[1.0, 2.0, 3.0], [-3.0, 1.0, 4.0]])  # without the third entry the second sums to -2
+    found = metric.score(Case(GivenRelevance(Root(), relevance=torch.tensor([[1.0, 2.0, 3.0]] * 2)), x, 0))
+    assert found.values.isnan().tolist() == [False, True]
+    assert found.notes == ["undefined where the model's output is not finite"]
+
+
+def test_a_new_heatmap_that_is_not_finite_leaves_its_sample_undefined() -> None:
+    class Inverse(InputTimesGradient):
+        def readout(self, relevance: Tensor, value: Tensor) -> Tensor:
+            return relevance / value
+
+    x = torch.tensor([[1.0, 2.0, 3.0]], dtype=torch.float64)
+    case = Case(Inverse(linear([[1.0, 1.0, 1.0]])), x, 0)
+    assert not PixelFlipping().score(case).undefined
+    found = Selectivity().score(case)
+    assert found.undefined == 1 and found.notes == ["undefined where relevance is not finite"]

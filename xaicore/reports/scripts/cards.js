@@ -128,10 +128,16 @@ function notesOf(texts) {
 }
 
 // Pictures and maps are filled in when they come near the screen.
+const inSight = new Set();
 const sight = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
-    if (isIntersecting) showCard(target);
-    else target.querySelectorAll("canvas").forEach(forget);
+    if (isIntersecting) {
+      inSight.add(target);
+      showCard(target);
+    } else {
+      inSight.delete(target);
+      target.querySelectorAll("canvas").forEach(forget);
+    }
   }
 }, { rootMargin: "600px 0px" });
 

@@ -2,7 +2,7 @@
 
 const SWITCHES = ["overlay", "smooth", "wrong", "descending"];
 const RANGES = ["opacity", "size", "low", "high"];
-const CHOOSERS = ["column", "scale", "words", "true", "predicted", "cluster", "sort"];
+const CHOOSERS = ["column", "scale", "cut", "words", "true", "predicted", "cluster", "sort"];
 const FILTERS = ["name", "true", "predicted", "cluster", "wrong", "low", "high"];
 
 function filtersOff() {
@@ -72,7 +72,16 @@ function showControls() {
 }
 
 let version = 0;
+let laidOut = null;  // the numbers of the samples in the grid
 const cards = [];
+
+function layOut(numbers) {
+  laidOut = numbers.join();
+  sight.disconnect();
+  inSight.clear();
+  byId("grid").replaceChildren(...numbers.map((number) => cards[number]));
+  numbers.forEach((number) => sight.observe(cards[number]));
+}
 
 function showState() {
   showControls();
@@ -82,13 +91,9 @@ function showState() {
   document.documentElement.style.setProperty("--pixels", state.smooth ? "auto" : "pixelated");
   version += 1;
   const numbers = selected();
-  const grid = byId("grid");
-  sight.disconnect();
-  grid.replaceChildren(...numbers.map((number) => cards[number]));
-  for (const number of numbers) {
-    cards[number].dataset.wanted = version;
-    sight.observe(cards[number]);
-  }
+  for (const number of numbers) cards[number].dataset.wanted = version;
+  if (numbers.join() === laidOut) inSight.forEach(showCard);
+  else layOut(numbers);
   const all = data.samples.length;
   byId("count").textContent = numbers.length === all ? `All ${all} samples shown` : `${numbers.length} of ${all} samples shown`;
   dimScatter(numbers);

@@ -1,12 +1,12 @@
 // The state of the view. It is kept in the address behind the #, so that a link restores it.
 
 const INITIAL = {
-  column: "", scale: "map", overlay: false, opacity: 90, smooth: false, size: 128, words: data.words,
+  column: "", scale: "map", cut: "1", overlay: false, opacity: 90, smooth: false, size: 128, words: data.words,
   name: "", true: "", predicted: "", cluster: "", wrong: false, low: 0, high: 100,
   sort: "given", descending: false,
 };
 const LIMITS = { opacity: [0, 100], size: [64, 384], low: [0, 100], high: [0, 100] };
-const CHOICES = { scale: ["map", "column", "all"], words: ["text", "bars"] };
+const CHOICES = { scale: ["map", "column", "all"], cut: ["1", "2", "4", "8"], words: ["text", "bars"] };
 
 const state = { ...INITIAL, size: initialSize() };
 

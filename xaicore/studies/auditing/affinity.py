@@ -14,7 +14,7 @@ FEWEST = 10
 """Fewer maps than this are one cluster: their neighbours are all of them."""
 MOST_CLUSTERS = 8
 _NEIGHBOURS = 1.5  # times log2(n); connected graphs need the order of log(n)
-_DENSE = 1200  # larger Laplacians are not written out
+_DENSE = 600  # larger Laplacians are not written out
 _ZERO = 1e-9
 _LEAST_WEIGHT = 1e-9
 _WORKING_MEMORY = 64  # MiB, for distances

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xaicore.studies.auditing.examples import chosen_examples
 from xaicore.studies.auditing.grouping import Grouping, embedded, grouped
@@ -57,7 +58,7 @@ def concluded(
     )
 
 
-def _cluster(samples: Samples, members: np.ndarray[tuple[int], np.dtype[np.int64]], settings: Settings) -> Grouping:
+def _cluster(samples: Samples, members: NDArray[np.int64], settings: Settings) -> Grouping:
     """Cluster these samples of one class, and write down where each belongs."""
     if not len(members):
         return Grouping(np.zeros(0, np.int64), np.zeros(0), 0.0, "no cluster: no map that is finite and not zero")
@@ -68,7 +69,7 @@ def _cluster(samples: Samples, members: np.ndarray[tuple[int], np.dtype[np.int64
     return grouping
 
 
-def _left_out(samples: Samples, usable: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> list[str]:
+def _left_out(samples: Samples, usable: NDArray[np.bool_]) -> list[str]:
     """What the numbers do not cover."""
     found = []
     if not usable.all():

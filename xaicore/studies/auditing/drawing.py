@@ -36,7 +36,8 @@ def draw(audit: Audit, most: int) -> Figure:
     listed = min(len(audit.classes), _MOST_CLASSES)
     tall = max(2.3, 0.16 * listed + 0.9)
     figure = Figure(figsize=(max(7.4, 1.25 * len(shown) + 1.2), tall + 0.8 + 1.3 * rows), layout="constrained")
-    above, below = np.ravel(figure.subfigures(2, 1, height_ratios=[tall, 0.7 + 1.3 * rows]))
+    halves: Any = figure.subfigures(2, 1, height_ratios=[tall, 0.7 + 1.3 * rows])
+    above, below = halves
     left, middle, right = above.subplots(1, 3, width_ratios=[1.25, 1, 1])
     _classes(left, audit)
     if shown:

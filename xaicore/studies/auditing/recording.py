@@ -23,12 +23,12 @@ SHOWN = 64  # pixels a side of thumbnails
 
 @dataclass
 class Recording:
-    """Takes explained batches and keeps of each sample what an audit needs; memory holds about a kilobyte a sample.
+    """Takes explained batches and keeps of each sample what an audit needs, on disk; memory holds their names.
 
     Parameters
     ----------
     spool : Spool
-        Where thumbnails go.
+        Where it goes.
     target : {"true", "predicted"}
         Which class was explained.
     resolution : int
@@ -49,7 +49,6 @@ class Recording:
     method: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
     _names: list[str] = field(default_factory=list)
-    _parts: dict[str, list[Any]] = field(default_factory=dict)
     _shape: tuple[int, ...] | None = None
 
     def __len__(self) -> int:
@@ -76,12 +75,11 @@ class Recording:
             "value": explanation.target["values"].detach().double().reshape(-1),
             "inside": inside,
             "chance": chance,
-            "gap": torch.full((len(values),), torch.nan) if gap is None else gap.detach().double(),
+            "gap": torch.full((len(values),), torch.nan, dtype=torch.float64) if gap is None else gap.detach().double(),
             "non_finite": (~torch.isfinite(relevance)).flatten(1).sum(1),
             "maps": resized(values, self._shape).float(),
         }
-        for name, each in found.items():
-            self._parts.setdefault(name, []).append(each.cpu().numpy())
+        self.spool.append_rows({name: each.cpu().numpy() for name, each in found.items()})
         count = len(self._names)
         self._names += batch.names or [str(count + place) for place in range(len(values))]
         self._keep_thumbnails(batch, explanation, values)
@@ -99,13 +97,12 @@ class Recording:
         """
         if not self._names:
             raise InputError("There is nothing to audit: the data hold no sample of the classes that were asked for.")
-        arrays = {name: np.concatenate(parts) for name, parts in self._parts.items()}
         count = len(self._names)
         return Samples(
             names=list(self._names),
             cluster=np.full(count, NO_CLUSTER, np.int64),
             position=np.full((count, 2), np.nan),
-            **arrays,
+            **self.spool.columns(),
         )
 
     def _keep_thumbnails(self, batch: LabelledBatch, explanation: Explanation, values: Tensor) -> None:

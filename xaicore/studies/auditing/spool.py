@@ -1,8 +1,12 @@
-"""Pictures and maps of all samples on disk, until it is known which of them are shown."""
+"""What is known of each sample, on disk while the data are gone through.
+
+Many small arrays between the large ones that come and go would keep memory from being given back.
+"""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -28,9 +32,14 @@ class Thumbnail:
 
 
 class Spool:
-    """Thumbnails in a temporary file, which goes with this object. Memory holds where each begins, and nothing else."""
+    """Thumbnails and rows of numbers in temporary files, which go with this object.
+
+    Memory holds where each thumbnail begins, and nothing else.
+    """
 
     def __init__(self) -> None:
+        self._rows = tempfile.TemporaryFile(prefix="xaicore-audit-")  # noqa: SIM115 - closed by `close`
+        self._row: np.dtype[Any] | None = None
         self._file = tempfile.TemporaryFile(prefix="xaicore-audit-")  # noqa: SIM115 - closed by `close`
         self._places: list[tuple[int, float, tuple[int, ...] | None, tuple[int, ...]]] = []
 
@@ -44,6 +53,23 @@ class Spool:
         if picture is not None:
             self._file.write(np.ascontiguousarray(picture, np.uint8).tobytes())
         self._file.write((thumbnail.map / scale).astype(np.float16).tobytes())
+
+    def append_rows(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        """Write columns of numbers, (B, ...) each, at the end; every time the same ones, in the same types."""
+        types = [(name, column.dtype, column.shape[1:]) for name, column in columns.items()]
+        self._row = np.dtype(types) if self._row is None else self._row
+        rows = np.empty(len(next(iter(columns.values()))), self._row)
+        for name, column in columns.items():
+            rows[name] = column
+        self._rows.write(rows.tobytes())
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """All that `append_rows` wrote, by name."""
+        if self._row is None:
+            return {}
+        self._rows.seek(0)
+        rows = np.fromfile(self._rows, self._row)
+        return {name: np.ascontiguousarray(rows[name]) for name in self._row.names or ()}
 
     def __len__(self) -> int:
         return len(self._places)
@@ -59,8 +85,9 @@ class Spool:
         return np.frombuffer(content, dtype).reshape(shape)
 
     def close(self) -> None:
-        """Delete the file."""
+        """Delete the files."""
         self._file.close()
+        self._rows.close()
 
     def __enter__(self) -> Self:
         return self

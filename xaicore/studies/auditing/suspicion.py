@@ -46,11 +46,13 @@ def cluster_records(
     samples: Samples, groupings: Mapping[int, Grouping], labels: list[str] | None
 ) -> list[ClusterRecord]:
     """The clusters of all classes, the most suspicious first."""
-    shares = positive_shares(np.nan_to_num(samples.maps, nan=0, posinf=0, neginf=0))
-    usable = samples.cluster != NO_CLUSTER
-    means = {label: shares[(samples.explained == label) & usable].mean(0) for label in groupings}
+    means = {
+        label: _mean_shares(samples, np.flatnonzero((samples.explained == label) & (samples.cluster != NO_CLUSTER)))
+        for label, grouping in groupings.items()
+        if len(grouping.cluster)
+    }
     found = [
-        _record(samples, label, number, grouping.gap, shares, means, labels)
+        _record(samples, label, number, grouping.gap, means, labels)
         for label, grouping in groupings.items()
         for number in range(1, int(grouping.cluster.max(initial=0)) + 1)
     ]
@@ -62,14 +64,13 @@ def _record(
     label: int,
     number: int,
     gap: float,
-    shares: Floats,
     means: Mapping[int, Floats],
     labels: list[str] | None,
 ) -> ClusterRecord:
     members = samples.of_class(label, number)
     others = np.setdiff1d(samples.of_class(label), members)
     share = len(members) / (len(members) + len(others))
-    elsewhere = _elsewhere(shares[members].mean(0), [mean for other, mean in means.items() if other != label])
+    elsewhere = _elsewhere(_mean_shares(samples, members), [mean for other, mean in means.items() if other != label])
     inside, chance = _inside(samples, members)
     accuracy, confidence = float(samples.right[members].mean()), mean_of(samples.confidence[members])
     rest = (float(samples.right[others].mean()), mean_of(samples.confidence[others])) if len(others) else None
@@ -97,6 +98,12 @@ def _record(
         elsewhere=elsewhere,
         mean_map=normalised(samples.maps[members]).mean(0).reshape(samples.maps.shape[1:]),
     )
+
+
+def _mean_shares(samples: Samples, members: NDArray[np.int64]) -> Floats:
+    """In which place the positive relevance of these samples lies, as a share, on average."""
+    mean: Floats = positive_shares(samples.maps[members]).mean(0)
+    return mean
 
 
 def _elsewhere(mean: Floats, others: list[Floats]) -> float:

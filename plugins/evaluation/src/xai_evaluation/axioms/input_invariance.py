@@ -43,7 +43,8 @@ class InputInvariance(Metric):
     compensation : {'layer', 'bias'}
         How f2 takes it back. ``'bias'`` takes a single number.
     data : optional
-        What the method was fitted on, for methods that learn: the method for f2 is fitted on the same data, shifted.
+        What the method was fitted on, for methods that learn: the method for f2 is fitted on the same data, shifted. A
+        tensor, or batches as ``fit`` takes them.
 
     References
     ----------
@@ -122,11 +123,11 @@ class InputInvariance(Metric):
 
 
 def _renamed(found: Tensor | Mapping[str, Tensor], case: Case, given: Inputs) -> dict[str, Tensor]:
-    """Relevance of the other model by the names of the first: its arguments come in the same order."""
+    """Relevance of the other model by the names of the first: the arguments come in the same order."""
     if isinstance(found, Tensor):
         return {next(iter(case.relevance)): found.detach().double()}
-    # The wrapper's forward(*args, **kwargs) calls its arguments by their position.
+    # The forward(*args, **kwargs) of a wrapper calls its arguments by their position; a copy, as the model does.
     by_position = tuple(f"args.{number}" for number in range(len(given.args)))
     theirs = Inputs(given.args, given.kwargs, by_position).tensors()
-    own = dict(zip(theirs, given.tensors(), strict=True))
-    return {own.get(name, name): each.detach().double() for name, each in found.items()}
+    wrapped = dict(zip(given.tensors(), theirs, strict=True))
+    return {name: found[name if name in found else wrapped[name]].detach().double() for name in case.relevance}

@@ -8,8 +8,8 @@ from xai_evaluation.faithfulness.flipping import Flipping
 from xai_evaluation.faithfulness.patches import check_patch
 from xai_evaluation.faithfulness.replacing import resolve_fill
 from xai_evaluation.faithfulness.subsets import (
-    CONSTANT,
     correlation_over_subsets,
+    notes_on,
     random_subsets,
 )
 from xai_evaluation.parameters import check_choice, check_count, check_seed, check_share
@@ -37,7 +37,7 @@ class FaithfulnessCorrelation(Metric):
 
     References
     ----------
-    Bhatt et al. 2020, "Evaluating and aggregating feature-based model explanations", sec. 4.
+    Bhatt et al. 2020, "Evaluating and aggregating feature-based model explanations".
     """
 
     higher_is_better = True
@@ -74,7 +74,5 @@ class FaithfulnessCorrelation(Metric):
             raise ParameterError("there is one feature only, and no subsets of it to compare: give a smaller patch")
         size = min(count - 1, max(1, round(self.size * count)))
         values = correlation_over_subsets(flipping, random_subsets(count, size, self.subsets, self.seed), self.quantity)
-        notes = flipping.notes(flipping.sums.sum(1))
-        if bool((values.isnan() & ~flipping.undefined).any()):
-            notes.append(CONSTANT)
+        notes = notes_on(flipping, values)
         return self.scores(values, notes=notes)

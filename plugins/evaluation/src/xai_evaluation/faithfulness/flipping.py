@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -38,6 +38,8 @@ class Flipping:
     patches : Patches
     undefined : Tensor (B,)
         Samples with relevance that is not finite, which have no order.
+    broken : Tensor (B,)
+        Samples with outputs that are not finite.
     """
 
     def __init__(self, case: Case, patch: Any, fill: Any, draws: int = 1) -> None:
@@ -47,6 +49,7 @@ class Flipping:
         self.sums = self.patches.sums(case.relevance)
         finite = [each.flatten(1).isfinite().all(1) for each in case.relevance.values()]
         self.undefined = ~torch.stack(finite).all(0).to(self.sums.device)
+        self.broken = torch.zeros_like(self.undefined)
         self.interrupted = False
 
     def counts(self, steps: int | None, until: float = 1.0) -> list[int]:
@@ -58,61 +61,76 @@ class Flipping:
     def curve(self, order: str, counts: Sequence[int], quantity: str, *, recompute: bool = False) -> Tensor:
         """The value with so many patches gone, (B, K): the mean over the draws of the fill.
 
-        NaN where relevance is not finite, that of a new heatmap included.
+        NaN where relevance is not finite, that of a new heatmap included, or the output is not.
         """
         ranks = ranks_of(self.sums, order)
         found = []
         for replacement in self.replacements:
-            undefined = self.undefined
             if recompute:
                 ranks, undefined = recomputed_ranks(self.case, self.patches, replacement, counts, order)
-            curve = self._replaced(ranks, counts, quantity, replacement)
-            found.append(curve.masked_fill(undefined[:, None], torch.nan))
-        return torch.stack(found).mean(0)
+                self.undefined |= undefined
+            found.append(self._replaced(ranks, counts, quantity, replacement))
+        return self._defined(torch.stack(found).mean(0))
 
     def insertion(self, counts: Sequence[int], quantity: str) -> Tensor:
         """The value with only so many of the most relevant patches there, (B, K)."""
         ranks = ranks_of(self.sums)
         found = [self._replaced(ranks, counts, quantity, each, inserted=True) for each in self.replacements]
-        return torch.stack(found).mean(0).masked_fill(self.undefined[:, None], torch.nan)
+        return self._defined(torch.stack(found).mean(0))
 
-    def notes(self, values: Tensor) -> list[str]:
-        """Why there is no value for some of these."""
-        found = [INTERRUPTED] if self.interrupted else []
-        if bool(self.undefined.any()):
-            found.append(NON_FINITE)
-        elif bool(values.isnan().any()) and not found:
-            found.append("undefined where the output, or the relevance of a changed sample, is not finite")
-        return found
+    def without(self, subsets: Tensor, quantity: str) -> Tensor:
+        """The value with each of these subsets of patches gone: boolean (n, count) -> (B, n)."""
+        chosen = subsets.to(self.sums.device)
+
+        def rows(replacement: Replacement, block: Block) -> dict[str, Tensor]:
+            return replacement.rows(self.patches.entries(chosen[block.first : block.last]), block)
+
+        found = [self._run(len(chosen), functools.partial(rows, each), quantity) for each in self.replacements]
+        return self._defined(torch.stack(found).mean(0))
+
+    def notes(self) -> list[str]:
+        """Why some samples have no value, after all values were asked for."""
+        said = {NON_FINITE: self.undefined, NON_FINITE_OUTPUT: self.broken & ~self.undefined}
+        found = [note for note, samples in said.items() if bool(samples.any())]
+        return [INTERRUPTED] if self.interrupted else found
 
     def _replaced(
         self, ranks: Tensor, counts: Sequence[int], quantity: str, replacement: Replacement, *, inserted: bool = False
     ) -> Tensor:
+        """The value with so many patches of lowest rank gone, or only these there, (B, K)."""
         whole = self.patches.count if inserted else 0
-        # With nothing replaced the value is known.
         asked = [place for place, count in enumerate(counts) if count != whole]
-        values = torch.full((len(self.case), len(counts)), torch.nan, dtype=torch.float64, device=ranks.device)
-        for place, count in enumerate(counts):
-            if count == whole:
-                values[:, place] = self.case.values(quantity)
         limits = torch.tensor(counts, device=ranks.device)[asked]
         # The blocks of some samples follow each other.
         entries = functools.lru_cache(1)(lambda start, stop: self.patches.entries(ranks[start:stop]))
 
-        def run(block: Block) -> Tensor:
+        def rows(block: Block) -> dict[str, Tensor]:
             gone = {}
             for name, ranked in entries(block.start, block.stop).items():
                 most = limits[block.first : block.last].view(-1, *[1] * (ranked.ndim - 1))
                 own = ranked.unsqueeze(1)
                 gone[name] = ((own >= most) if inserted else (own < most)).flatten(0, 1)
-            return block.grid(self.case.scores(replacement.rows(gone, block), block, quantity))
+            return replacement.rows(gone, block)
 
-        sweep = self.case.sweep(len(asked), run)
-        places = torch.tensor(asked, device=ranks.device)
+        found = self._run(len(asked), rows, quantity)
+        # With nothing replaced the value is known.
+        values = self.case.values(quantity).to(ranks.device)[:, None].repeat(1, len(counts))
+        values[:, asked] = found
+        return values
+
+    def _run(self, steps: int, rows: Callable[[Block], dict[str, Tensor]], quantity: str) -> Tensor:
+        """The value of each step of each sample, (B, steps); NaN for what nobody waited for."""
+        values = torch.full((len(self.case), steps), torch.nan, dtype=torch.float64, device=self.sums.device)
+        sweep = self.case.sweep(steps, lambda block: block.grid(self.case.scores(rows(block), block, quantity)))
         for block, scores in sweep:
-            values[block.start : block.stop, places[block.first : block.last]] = scores
+            values[block.start : block.stop, block.first : block.last] = scores
         self.interrupted |= sweep.interrupted
         return values
+
+    def _defined(self, values: Tensor) -> Tensor:
+        finite = values.isfinite()
+        self.broken |= ~finite.all(1)
+        return values.masked_fill(self.undefined[:, None] | ~finite, torch.nan)
 
 
 def area(x: Tensor, y: Tensor) -> Tensor:

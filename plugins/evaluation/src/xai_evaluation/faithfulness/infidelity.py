@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xai_evaluation.faithfulness.flipping import NON_FINITE
+from xai_evaluation.faithfulness.flipping import INTERRUPTED, NON_FINITE, NON_FINITE_OUTPUT
 from xai_evaluation.faithfulness.patches import check_patch, sizes_over
 from xai_evaluation.faithfulness.replacing import Replacement, resolve_fill
 from xai_evaluation.parameters import check_choice, check_count, check_flag, check_seed, check_size
@@ -111,7 +111,8 @@ class Infidelity(Metric):
             rows, expected = run(block)
             return expected, block.of(start)[:, None] - block.grid(case.scores(rows, block, self.quantity))
 
-        for block, (expected, loss) in case.sweep(self.samples, measured):
+        sweep = case.sweep(self.samples, measured)
+        for block, (expected, loss) in sweep:
             predicted[block.start : block.stop, block.first : block.last] = expected
             lost[block.start : block.stop, block.first : block.last] = loss
         if self.scale:
@@ -119,11 +120,11 @@ class Infidelity(Metric):
             factor = (predicted * lost).mean(1) / torch.where(square == 0, 1.0, square)
             predicted = predicted * factor[:, None]
         finite = torch.stack([each.flatten(1).isfinite().all(1) for each in relevance.values()]).all(0)
-        values = (predicted - lost).square().mean(1).masked_fill(~finite, torch.nan)
-        notes = [] if bool(finite.all()) else [NON_FINITE]
-        if bool(values[finite].isnan().any()):
-            notes.append("undefined where the output is not finite, or the run was interrupted")
-        return self.scores(values, notes=notes)
+        values = (predicted - lost).square().mean(1)
+        broken = finite & ~values.isfinite()
+        said = {NON_FINITE: ~finite, INTERRUPTED if sweep.interrupted else NON_FINITE_OUTPUT: broken}
+        notes = [note for note, samples in said.items() if bool(samples.any())]
+        return self.scores(values.masked_fill(~finite | broken, torch.nan), notes=notes)
 
     def _noisy(self, case: Case, relevance: dict[str, Tensor]) -> Any:
         noisy = Noisy(

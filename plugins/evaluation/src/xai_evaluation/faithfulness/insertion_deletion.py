@@ -38,7 +38,7 @@ class Deletion(Metric):
 
     References
     ----------
-    Petsiuk et al. 2018, "RISE: randomized input sampling for explanation of black-box models", sec. 3.2.
+    Petsiuk et al. 2018, "RISE: randomized input sampling for explanation of black-box models".
     """
 
     higher_is_better = False
@@ -85,7 +85,7 @@ class Insertion(Metric):
 
     References
     ----------
-    Petsiuk et al. 2018, "RISE: randomized input sampling for explanation of black-box models", sec. 3.2.
+    Petsiuk et al. 2018, "RISE: randomized input sampling for explanation of black-box models".
     """
 
     higher_is_better = True
@@ -132,4 +132,4 @@ def _area_under(metric: Deletion | Insertion, case: Case, *, inserted: bool) -> 
     x = torch.tensor(counts, dtype=torch.float64) / flipping.patches.count
     values = area(x, curve)
     label = f"share of patches {'inserted' if inserted else 'deleted'}"
-    return metric.scores(values, curve=Curve(x, curve.cpu(), label, metric.quantity), notes=flipping.notes(values))
+    return metric.scores(values, curve=Curve(x, curve.cpu(), label, metric.quantity), notes=flipping.notes())

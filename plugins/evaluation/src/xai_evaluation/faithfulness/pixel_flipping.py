@@ -104,7 +104,7 @@ class PixelFlipping(Metric):
         counts = flipping.counts(self.steps, self.until)
         orders = ORDERS if self.order == "both" else (self.order,)
         found = {order: flipping.curve(order, counts, self.quantity, recompute=self.recompute) for order in orders}
-        notes = flipping.notes(torch.stack(list(found.values())).sum((0, 2)))
+        notes = flipping.notes()
         curves = {order: _normalized(each) if self.normalize else each for order, each in found.items()}
         y = curves["least"] - curves["most"] if self.order == "both" else curves[self.order]
         x = torch.tensor(counts, dtype=torch.float64) / flipping.patches.count
@@ -184,7 +184,7 @@ class RegionPerturbation(Metric):
         values = losses.mean(1)
         x = torch.tensor(counts, dtype=torch.float64) / flipping.patches.count
         label = f"loss of {self.quantity}"
-        return self.scores(values, curve=Curve(x, losses.cpu(), SHARE, label), notes=flipping.notes(values))
+        return self.scores(values, curve=Curve(x, losses.cpu(), SHARE, label), notes=flipping.notes())
 
 
 class Selectivity(Metric):
@@ -229,4 +229,4 @@ class Selectivity(Metric):
         x = torch.tensor(counts, dtype=torch.float64) / flipping.patches.count
         values = area(x, curve)
         label = self.quantity
-        return self.scores(values, curve=Curve(x, curve.cpu(), SHARE, label), notes=flipping.notes(values))
+        return self.scores(values, curve=Curve(x, curve.cpu(), SHARE, label), notes=flipping.notes())

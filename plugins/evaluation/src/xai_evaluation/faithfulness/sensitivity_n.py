@@ -10,7 +10,7 @@ import torch
 from xai_evaluation.faithfulness.flipping import Flipping
 from xai_evaluation.faithfulness.patches import check_patch
 from xai_evaluation.faithfulness.replacing import resolve_fill
-from xai_evaluation.faithfulness.subsets import CONSTANT, correlation_over_subsets, random_subsets
+from xai_evaluation.faithfulness.subsets import correlation_over_subsets, notes_on, random_subsets
 from xai_evaluation.parameters import check_choice, check_count, check_seed
 from xaicore.errors import ParameterError
 from xaicore.scoring import QUANTITIES, Case, Curve, Metric, Scores
@@ -89,9 +89,7 @@ class SensitivityN(Metric):
         ]
         each = torch.stack(found, 1)
         values = each.mean(1)
-        notes = flipping.notes(flipping.sums.sum(1))
-        if bool((values.isnan() & ~flipping.undefined).any()):
-            notes.append(CONSTANT)
+        notes = notes_on(flipping, values)
         if len(sizes) == 1:
             return self.scores(values, notes=notes)
         x = torch.tensor(sizes, dtype=torch.float64) / flipping.patches.count

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from xai_evaluation.faithfulness.flipping import Flipping
-from xai_evaluation.faithfulness.replacing import Replacement
-from xaicore.engine import Block, generator
+from xaicore.engine import generator
 
 CONSTANT = "undefined where all subsets have the same relevance, or the output loses as much without any of them"
 _EXACT = 1e-10
@@ -34,44 +33,26 @@ def random_subsets(count: int, size: int, number: int, seed: int) -> Tensor:
 def correlation_over_subsets(flipping: Flipping, subsets: Tensor, quantity: str) -> Tensor:
     """Return Pearson's correlation over subsets of their relevance and of the loss of output without them, (B,).
 
-    NaN where relevance is not finite, and where one of the two is the same for all subsets, up to rounding.
+    NaN where relevance or outputs are not finite, and where one of the two is the same for all subsets, up to rounding.
 
     Parameters
     ----------
     subsets : Tensor, boolean (n, count)
     quantity : {"output", "probability"}
     """
-    case = flipping.case
-    chosen = subsets.to(flipping.sums.device)
-    values = [_values(flipping, chosen, quantity, each) for each in flipping.replacements]
-    start = case.values(quantity).to(chosen.device)[:, None]
-    losses = start - torch.stack(values).mean(0)
-    relevance = flipping.sums @ chosen.double().T
-    dtype = case.evaluation.prediction.dtype
+    start = flipping.case.values(quantity).to(flipping.sums.device)[:, None]
+    losses = start - flipping.without(subsets, quantity)
+    relevance = flipping.sums @ subsets.to(flipping.sums.device).double().T
+    dtype = flipping.case.evaluation.prediction.dtype
     precision = torch.finfo(dtype).eps if dtype.is_floating_point else 0.0
-    found = pearson(
-        relevance,
-        losses,
-        _EXACT * flipping.sums.abs().sum(1),
-        4 * precision * (start.abs() + losses.abs()).amax(1),
-    )
-    return found.masked_fill(flipping.undefined, torch.nan)
+    sizes = (start.abs() + losses.abs()).amax(1)
+    return pearson(relevance, losses, _EXACT * flipping.sums.abs().sum(1), 4 * precision * sizes)
 
 
-def _values(flipping: Flipping, chosen: Tensor, quantity: str, replacement: Replacement) -> Tensor:
-    """The value with each subset (n, count) replaced, (B, n)."""
-    case = flipping.case
-    values = torch.full((len(case), len(chosen)), torch.nan, dtype=torch.float64, device=chosen.device)
-
-    def run(block: Block) -> Tensor:
-        gone = flipping.patches.entries(chosen[block.first : block.last])
-        return block.grid(case.scores(replacement.rows(gone, block), block, quantity))
-
-    sweep = case.sweep(len(chosen), run)
-    for block, scores in sweep:
-        values[block.start : block.stop, block.first : block.last] = scores
-    flipping.interrupted |= sweep.interrupted
-    return values
+def notes_on(flipping: Flipping, values: Tensor) -> list[str]:
+    """Why some of these correlations, (B,), are not defined."""
+    constant = values.isnan() & ~flipping.undefined & ~flipping.broken
+    return [*flipping.notes(), CONSTANT] if bool(constant.any()) else flipping.notes()
 
 
 def pearson(a: Tensor, b: Tensor, least_a: Tensor, least_b: Tensor) -> Tensor:

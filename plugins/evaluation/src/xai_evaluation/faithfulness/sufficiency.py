@@ -77,4 +77,4 @@ class Sufficiency(Metric):
         values = losses.mean(1)
         label = f"loss of {self.quantity}"
         curve = Curve(torch.tensor(shares, dtype=torch.float64), losses.cpu(), "share of features kept", label)
-        return self.scores(values, curve=curve if len(shares) > 1 else None, notes=flipping.notes(values))
+        return self.scores(values, curve=curve if len(shares) > 1 else None, notes=flipping.notes())

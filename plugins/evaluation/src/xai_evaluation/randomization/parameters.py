@@ -56,7 +56,8 @@ class ParameterRandomization(Metric):
     seed : int
         Of the random parameters.
     data : optional
-        What the method was fitted on, for methods that learn: it is fitted anew for each randomised model.
+        What the method was fitted on, for methods that learn: it is fitted anew for each randomised model. A tensor, or
+        batches that can be gone through again, as of a DataLoader.
 
     References
     ----------

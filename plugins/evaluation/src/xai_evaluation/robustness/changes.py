@@ -88,7 +88,8 @@ def changes(case: Case, neighbours: Neighbours, norm: float, *, predicted: bool 
 
     origin = _of_the_samples(case, predicted)
     here: tuple[Named, Named] = (case.varied, origin)
-    before = tuple({name: x.clone() for name, x in each.items()} for each in here)
+    chained = any(map(neighbours.follows, range(neighbours.steps)))
+    before = tuple({name: x.clone() for name, x in each.items()} for each in here) if chained else here
     found = torch.empty(2, len(case), neighbours.steps, dtype=torch.float64)
     norms = (2.0, norm)
     for block, rows in case.sweep(neighbours.steps, explain, explains=True):
@@ -98,7 +99,7 @@ def changes(case: Case, neighbours: Neighbours, norm: float, *, predicted: bool 
                 start = before[kind] if neighbours.follows(step) else here[kind]
                 last = {name: block.of(x) for name, x in start.items()}
                 found[kind, block.start : block.stop, step] = distance(now, last, norms[kind])
-                for name, x in now.items():
+                for name, x in now.items() if chained else ():
                     block.of(before[kind][name]).copy_(x)
     return Changes(found[1], found[0], distance(origin, {}, norm))
 
