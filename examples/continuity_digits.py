@@ -107,7 +107,7 @@ def main() -> None:
     always = right.all(0).nonzero()[:, 0][:16] + 1400
     digit, truth = digits[always[2:3]], int(classes[always[2]])
     positions = torch.cat([on_canvas(digit, column) for column in range(SHIFTS + 1)])
-    metric = Continuity(neighbours="translation", directions=[(0, 1)], shifts=SHIFTS, normalise=True)
+    metric = Continuity(neighbours="translation", directions=[(0, 1)], shifts=SHIFTS, normalize=True)
 
     figure = Figure(figsize=(13, 7), layout="constrained")
     grid = figure.add_gridspec(

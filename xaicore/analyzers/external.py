@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -184,7 +185,8 @@ def _fitted(found: Any, name: str, x: Tensor, who: str) -> Tensor:
 
 def _tensor(found: Any, what: str) -> Tensor:
     try:
-        return torch.as_tensor(found).detach()
+        # Tensors cannot share the memory of an array that is turned round (negative strides).
+        return torch.as_tensor(found.copy() if isinstance(found, np.ndarray) else found).detach()
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{what} is a {type(found).__name__}, and no tensor or array") from error
 

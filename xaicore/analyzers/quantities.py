@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import torch
@@ -58,6 +59,12 @@ class Target(ABC):
     def located(self, output: Tensor) -> Target:
         """Return the target with its elements looked up in this output (B, ...), once for the many runs that follow."""
         return self
+
+    def of(self, output: str) -> Target:
+        """Return the same target, of this output of the model."""
+        found = copy(self)
+        found.output = output
+        return found
 
     def select(self, outputs: Mapping[str, Tensor]) -> str:
         """Return the name of the output to explain; raise TargetError where the choice is not clear."""
@@ -141,8 +148,8 @@ class Ranked(Picked):
     def positions(self, output: Tensor) -> Tensor:
         if output.dim() != 2 or not 0 <= self.rank < output.shape[1]:
             raise TargetError(
-                f"There is no class number {self.rank + 1} by output: its shape is {tuple(output.shape)}, which "
-                "is to be (B, classes)."
+                f"There is no class of rank {self.rank + 1} in an output of shape {tuple(output.shape)}; it must be "
+                f"(B, classes), with at least {self.rank + 1} classes."
             )
         return output.detach().argsort(dim=1, descending=True, stable=True)[:, self.rank : self.rank + 1]
 

@@ -72,7 +72,7 @@ def resolve_target(target: Any = None, output: str | int | None = None) -> Targe
     if output is not None and not isinstance(output, str):
         output = str(_integer(output, "The name of an output"))
     if isinstance(target, Target):
-        return target
+        return target if output is None or target.output is not None else target.of(output)
     if isinstance(target, Contrast):
         return Difference(resolve_target(target.a, output), resolve_target(target.b, output), output)
     if target is None:

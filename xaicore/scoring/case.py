@@ -278,14 +278,19 @@ class Case:
         return target.score(outputs).detach().double()
 
     def _as_probabilities(self, outputs: Tensor) -> Tensor:
-        if outputs.ndim < 2 or outputs.shape[1] < 2:
+        if outputs.ndim != 2 or outputs.shape[1] < 2:
+            # Which of several dimensions has the classes, nobody said: images have them first, texts last.
             raise ParameterError(
-                f"quantity='probability' needs an output with several classes; this has shape {tuple(outputs.shape)}"
+                "quantity='probability' needs an output of several classes, (B, classes); this has shape "
+                f"{tuple(outputs.shape)}: use quantity='output', or write the probability into a target function"
             )
         return outputs if self._is_probable else torch.softmax(outputs.double(), 1)
 
     @cached_property
     def _is_probable(self) -> bool:
         """Whether the model returns probabilities already."""
-        found = self.evaluation.prediction.double()
-        return bool((found >= 0).all()) and bool(((found.sum(1) - 1).abs() < 1e-3).all())
+        prediction = self.evaluation.prediction
+        found = prediction.double()
+        found = found[found.isfinite().all(1)]  # what is no number says nothing of the others
+        tolerance = max(1e-3, torch.finfo(prediction.dtype).eps)  # each is rounded to the type of the model
+        return bool((found >= 0).all()) and bool(((found.sum(1) - 1).abs() < tolerance).all())

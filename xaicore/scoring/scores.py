@@ -96,9 +96,10 @@ class Scores:
         """The scores of the chosen samples, in the order given; of one sample, too, they are scores."""
         if isinstance(which, int) and not -len(self) <= which < len(self):
             raise IndexError(f"Sample {which} does not exist: there are scores of {len(self)} samples.")
-        if not isinstance(which, slice):
-            which = torch.as_tensor(which).cpu()
-            which = which if which.numel() else which.long()  # an empty list has no type of its own
+        if isinstance(which, slice):
+            which = list(range(len(self)))[which]
+        which = torch.as_tensor(which).cpu()
+        which = which if which.numel() else which.long()  # an empty list has no type of its own
         index = torch.arange(len(self))[which].reshape(-1)
         curve = None if self.curve is None else replace(self.curve, y=self.curve.y[index])
         details = {name: each[index] for name, each in self.details.items()}

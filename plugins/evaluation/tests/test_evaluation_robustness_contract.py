@@ -79,13 +79,13 @@ def test_relevance_that_is_not_finite_leaves_the_sample_undefined(metric, factor
     assert any("not finite" in note for note in scores.notes)
 
 
-@pytest.mark.parametrize("metric", [MaxSensitivity(), AverageSensitivity(), Continuity(normalise=True)])
+@pytest.mark.parametrize("metric", [MaxSensitivity(), AverageSensitivity(), Continuity(normalize=True)])
 def test_a_relative_change_of_no_relevance_is_undefined(metric) -> None:
     case = Case(Times(network(), factor=0.0), images(2))
     scores = metric.score(case)
     assert scores.undefined == 2
     assert any("relevance is 0" in note for note in scores.notes)
-    metric.normalise = False
+    metric.normalize = False
     assert metric.score(case).values.tolist() == [0.0, 0.0]
 
 
@@ -176,7 +176,7 @@ def test_neighbours_that_are_none_are_refused(neighbours, message) -> None:
         (Continuity, {"fill": float("nan")}),
         (Continuity, {"explained": "other"}),
         (MaxSensitivity, {"radius": 0}),
-        (MaxSensitivity, {"normalise": 1}),
+        (MaxSensitivity, {"normalize": 1}),
         (AverageSensitivity, {"seed": -1}),
         (LocalLipschitz, {"relative": "yes"}),
     ],

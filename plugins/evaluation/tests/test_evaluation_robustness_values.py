@@ -44,7 +44,7 @@ def test_continuity_over_given_neighbours_of_a_linear_model() -> None:
 
 
 def test_continuity_by_the_relevance_of_the_sample_does_not_depend_on_its_scale() -> None:
-    metric = Continuity(neighbours=around(X), normalise=True)
+    metric = Continuity(neighbours=around(X), normalize=True)
     found = metric.score(Case(InputTimesGradient(linear(WEIGHT)), X, 0)).values
     torch.testing.assert_close(metric.score(Case(InputTimesGradient(linear(5 * WEIGHT)), X, 0)).values, found)
     expected = expected_ratios(X, around(X), WEIGHT[0]).max(1).values / (WEIGHT[0] * X).abs().sum(1)
@@ -104,12 +104,12 @@ def test_noise_is_drawn_from_the_ball_and_gives_the_ratios_of_its_points() -> No
 def test_sensitivity_is_relative_to_the_relevance_of_the_sample() -> None:
     case = Case(InputTimesGradient(linear(WEIGHT)), X, 0)
     absolute, relative = (
-        MaxSensitivity(radius=0.1, samples=6, normalise=normalise).score(case) for normalise in (False, True)
+        MaxSensitivity(radius=0.1, samples=6, normalize=normalize).score(case) for normalize in (False, True)
     )
     size = (WEIGHT[0] * X).square().sum(1).sqrt()
     torch.testing.assert_close(relative.values, absolute.values / size)
     torch.testing.assert_close(absolute.values, absolute.details["changes"].max(1).values)
-    mean = AverageSensitivity(radius=0.1, samples=6, normalise=False).score(case)
+    mean = AverageSensitivity(radius=0.1, samples=6, normalize=False).score(case)
     torch.testing.assert_close(mean.values, absolute.details["changes"].mean(1))
 
 
@@ -122,7 +122,7 @@ def test_the_lipschitz_estimate_uses_the_same_points_as_sensitivity() -> None:
 def test_noise_can_be_a_share_of_the_range_of_each_sample() -> None:
     wide = Case(Inputs(linear(WEIGHT)), 10 * X, 0)
     narrow = Case(Inputs(linear(WEIGHT)), X, 0)
-    changes = [MaxSensitivity(relative=True, normalise=False, radius=0.1).score(case).values for case in (wide, narrow)]
+    changes = [MaxSensitivity(relative=True, normalize=False, radius=0.1).score(case).values for case in (wide, narrow)]
     torch.testing.assert_close(changes[0], 10 * changes[1], rtol=1e-5, atol=0)
 
 

@@ -60,7 +60,7 @@ async function drawSheet(numbers) {
   const columns = shownColumns();
   const pictured = numbers.some((number) => data.samples[number].picture);
   const lead = pictured ? 1 : 0;
-  const line = side + 36;
+  const line = side + 40;
   const canvas = make("canvas", { width: Math.max(320, gap + (columns.length + lead) * (side + gap)), height: head + numbers.length * line + foot });
   const context = canvas.getContext("2d");
   const write = (text, x, y, room) => context.fillText(shortened(context, text, room), x, y);
@@ -86,6 +86,8 @@ async function drawSheet(numbers) {
       if (overlay) drawPicture(context, await loaded(sample.picture), box, true);
       const how = { limit: limitOf(map, column), overlay, opacity: state.opacity / 100, smooth: state.smooth };
       drawMap(context, map, await valuesOf(map), box, how);
+      context.fillStyle = "#565f6d";
+      write(`\u00b1${written(how.limit)}`, box.left, box.top + box.height + 13, side);
     }
   }
   context.drawImage(byId("bar"), gap, canvas.height - 38, 257, 12);

@@ -17,7 +17,6 @@ from xaicore.scoring import Case
 
 NON_FINITE = "undefined where relevance is not finite"
 NON_FINITE_OUTPUT = "undefined where the model's output is not finite"
-INTERRUPTED = "undefined where the run was interrupted"
 
 
 class Flipping:
@@ -50,7 +49,6 @@ class Flipping:
         finite = [each.flatten(1).isfinite().all(1) for each in case.relevance.values()]
         self.undefined = ~torch.stack(finite).all(0).to(self.sums.device)
         self.broken = torch.zeros_like(self.undefined)
-        self.interrupted = False
 
     def counts(self, steps: int | None, until: float = 1.0) -> list[int]:
         """How many patches are gone at each point of a curve: from none to a share of all, in even steps."""
@@ -91,8 +89,7 @@ class Flipping:
     def notes(self) -> list[str]:
         """Why some samples have no value, after all values were asked for."""
         said = {NON_FINITE: self.undefined, NON_FINITE_OUTPUT: self.broken & ~self.undefined}
-        found = [note for note, samples in said.items() if bool(samples.any())]
-        return [INTERRUPTED] if self.interrupted else found
+        return [note for note, samples in said.items() if bool(samples.any())]
 
     def _replaced(
         self, ranks: Tensor, counts: Sequence[int], quantity: str, replacement: Replacement, *, inserted: bool = False
@@ -119,12 +116,11 @@ class Flipping:
         return values
 
     def _run(self, steps: int, rows: Callable[[Block], dict[str, Tensor]], quantity: str) -> Tensor:
-        """The value of each step of each sample, (B, steps); NaN for what nobody waited for."""
-        values = torch.full((len(self.case), steps), torch.nan, dtype=torch.float64, device=self.sums.device)
+        """The value of each step of each sample, (B, steps)."""
+        values = torch.empty(len(self.case), steps, dtype=torch.float64, device=self.sums.device)
         sweep = self.case.sweep(steps, lambda block: block.grid(self.case.scores(rows(block), block, quantity)))
         for block, scores in sweep:
             values[block.start : block.stop, block.first : block.last] = scores
-        self.interrupted |= sweep.interrupted
         return values
 
     def _defined(self, values: Tensor) -> Tensor:

@@ -26,7 +26,8 @@ class LinearImputation:
     Neighbours that are gone themselves are unknown as well, which makes a sparse linear system for each row; it is
     solved exactly. Positions at the border have fewer neighbours, whose weights are divided by their sum. A little
     noise keeps the fill from being a smooth patch. Where nothing of a sample is left, all its positions are the mean of
-    their channel.
+    their channel. A row takes a few milliseconds for 28 x 28 positions, and some tenths of a second for 224 x 224: with
+    large images ask for few steps.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xai_evaluation.faithfulness.flipping import INTERRUPTED, NON_FINITE, NON_FINITE_OUTPUT
+from xai_evaluation.faithfulness.flipping import NON_FINITE, NON_FINITE_OUTPUT
 from xai_evaluation.faithfulness.patches import check_patch, sizes_over
 from xai_evaluation.faithfulness.replacing import Replacement, resolve_fill
 from xai_evaluation.parameters import check_choice, check_count, check_flag, check_seed, check_size
@@ -104,15 +104,14 @@ class Infidelity(Metric):
                 "have: choose relevance='contribution'"
             )
         start = case.values(self.quantity).to(device)
-        predicted, lost = (torch.full((len(case), self.samples), torch.nan, device=device).double() for _ in range(2))
+        predicted, lost = (torch.empty(len(case), self.samples, dtype=torch.float64, device=device) for _ in range(2))
         run = self._noisy(case, relevance) if self.perturbation == "gaussian" else self._squares(case, relevance)
 
         def measured(block: Block) -> tuple[Tensor, Tensor]:
             rows, expected = run(block)
             return expected, block.of(start)[:, None] - block.grid(case.scores(rows, block, self.quantity))
 
-        sweep = case.sweep(self.samples, measured)
-        for block, (expected, loss) in sweep:
+        for block, (expected, loss) in case.sweep(self.samples, measured):
             predicted[block.start : block.stop, block.first : block.last] = expected
             lost[block.start : block.stop, block.first : block.last] = loss
         if self.scale:
@@ -122,7 +121,7 @@ class Infidelity(Metric):
         finite = torch.stack([each.flatten(1).isfinite().all(1) for each in relevance.values()]).all(0)
         values = (predicted - lost).square().mean(1)
         broken = finite & ~values.isfinite()
-        said = {NON_FINITE: ~finite, INTERRUPTED if sweep.interrupted else NON_FINITE_OUTPUT: broken}
+        said = {NON_FINITE: ~finite, NON_FINITE_OUTPUT: broken}
         notes = [note for note, samples in said.items() if bool(samples.any())]
         return self.scores(values.masked_fill(~finite | broken, torch.nan), notes=notes)
 

@@ -35,8 +35,8 @@ class Patches:
     Examples
     --------
     >>> patches = Patches({"x": torch.tensor([0, 0, 1])})
-    >>> patches.sums({"x": torch.tensor([[1.0, 2.0, 3.0]])})
-    tensor([[3., 3.]])
+    >>> patches.sums({"x": torch.tensor([[1.0, 2.0, 3.0]])}).tolist()
+    [[3.0, 3.0]]
     >>> patches.entries(torch.tensor([[5, 7]]))
     {'x': tensor([[5, 5, 7]])}
     """

@@ -41,8 +41,7 @@ def recomputed_ranks(
     Returns
     -------
     Tensor (B, count), Tensor (B,)
-        Ranks, with ``counts[-1]`` for all patches that stay; whether some relevance on the way was not finite, or
-        nobody waited for it.
+        Ranks, with ``counts[-1]`` for all patches that stay; whether some relevance on the way was not finite.
     """
     last = counts[-1]
     ranks = torch.full((len(case), patches.count), last, device=case.evaluation.device)
@@ -67,8 +66,6 @@ def recomputed_ranks(
             chosen = (following < after - gone) & (found >= gone)
             ranks[own] = torch.where(chosen, following + gone, found)
 
-    sweep = case.sweep(len(counts) - 1, run, explains=True)
-    for _ in sweep:
+    for _ in case.sweep(len(counts) - 1, run, explains=True):
         pass
-    undefined[sweep.finished :] = True  # after Ctrl-C
     return ranks, undefined

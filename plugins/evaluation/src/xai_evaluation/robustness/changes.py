@@ -42,7 +42,7 @@ class Changes:
             why = "relevance is not finite, or the method refuses a neighbour for the sign of its score"
             notes.append(f"undefined for {int(broken.sum())} samples: {why}")
         if zero.any():
-            notes.append(f"undefined for {int(zero.sum())} samples: all their relevance is 0 (normalise=False)")
+            notes.append(f"undefined for {int(zero.sum())} samples: all their relevance is 0 (normalize=False)")
         return broken | zero, notes
 
     def normalised(self) -> Changes:

@@ -24,7 +24,7 @@ class Continuity(Metric):
     translation x is moved step by step in each direction, and each position is compared with the one before it; where
     it is moved by a single step, that is the sample itself. Nearly equal inputs should have nearly equal explanations,
     so lower is better. The value has the units of relevance by those of the input: methods whose relevance is on
-    different scales are compared with ``normalise=True``, by ``|R(x)|_1`` of the sample.
+    different scales are compared with ``normalize=True``, by ``|R(x)|_1`` of the sample.
 
     A neighbour that equals the sample (0 / 0) is left out, and a note counts them. NaN where no other is left, and
     where relevance is not finite. ``details["ratios"]`` (B, K) has the ratio of every neighbour.
@@ -52,7 +52,7 @@ class Continuity(Metric):
         What fills the border that a translation leaves open: a value, the nearest values, or their mirror image.
     explained : {'same', 'predicted'}
         Whether the explained class is that of the sample for all neighbours, or the one predicted for each.
-    normalise : bool
+    normalize : bool
         By the sum of the magnitudes of the relevance of the sample; NaN where that is 0.
 
     References
@@ -76,7 +76,7 @@ class Continuity(Metric):
         shifts: int = 4,
         fill: float | str = 0.0,
         explained: str = "same",
-        normalise: bool = False,
+        normalize: bool = False,
     ) -> None:
         if isinstance(neighbours, str):
             check_choice("neighbours", neighbours, _WORDS)
@@ -92,15 +92,15 @@ class Continuity(Metric):
         else:
             check_number("fill", fill, f"or one of {', '.join(_FILLS)}")
         check_choice("explained", explained, ("same", "predicted"))
-        check_flag("normalise", normalise)
+        check_flag("normalize", normalize)
         self.neighbours, self.samples, self.noise, self.distribution = neighbours, samples, noise, distribution
         self.relative, self.seed, self.directions, self.shifts = relative, seed, directions, shifts
-        self.fill, self.explained, self.normalise = fill, explained, normalise
+        self.fill, self.explained, self.normalize = fill, explained, normalize
 
     def score(self, case: Case) -> Scores:
         found = changes(case, self._neighbours(case), 1.0, predicted=self.explained == "predicted")
-        undefined, why = found.undefined(self.normalise)
-        found = found.normalised() if self.normalise else found
+        undefined, why = found.undefined(self.normalize)
+        found = found.normalised() if self.normalize else found
         values, notes = found.largest_ratio()
         values = values.masked_fill(undefined, torch.nan)
         return self.scores(values, details={"ratios": found.ratios()}, notes=[*notes, *why])

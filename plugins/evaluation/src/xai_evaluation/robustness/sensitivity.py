@@ -22,16 +22,16 @@ class _Sensitivity(Metric):
         *,
         radius: float = 0.02,
         samples: int = 10,
-        normalise: bool = True,
+        normalize: bool = True,
         relative: bool = False,
         seed: int = 0,
     ) -> None:
         check_size("radius", radius, "that of the ball around the input")
         check_count("samples", samples)
-        check_flag("normalise", normalise)
+        check_flag("normalize", normalize)
         check_flag("relative", relative)
         check_seed(seed)
-        self.radius, self.samples, self.normalise = radius, samples, normalise
+        self.radius, self.samples, self.normalize = radius, samples, normalize
         self.relative, self.seed = relative, seed
 
     @abstractmethod
@@ -41,8 +41,8 @@ class _Sensitivity(Metric):
     def score(self, case: Case) -> Scores:
         points = Noisy(case.varied, size=self.radius, relative=self.relative, samples=self.samples, seed=self.seed)
         found = changes(case, points, 2.0)
-        undefined, notes = found.undefined(self.normalise)
-        distances = found.normalised().relevance if self.normalise else found.relevance
+        undefined, notes = found.undefined(self.normalize)
+        distances = found.normalised().relevance if self.normalize else found.relevance
         values = self.reduce(distances).masked_fill(undefined, torch.nan)
         return self.scores(values, details={"changes": distances}, notes=notes)
 
@@ -52,9 +52,9 @@ class MaxSensitivity(_Sensitivity):
 
     The maximum is over points x' drawn uniformly from the ball of ``radius`` around x in the maximum norm, the same
     displacements for every sample; it is a lower bound of that over the whole ball. The explained class is that of x.
-    The definition has no denominator (``normalise=False``): with it, methods on different scales can be compared.
+    The definition has no denominator (``normalize=False``): with it, methods on different scales can be compared.
 
-    NaN where all relevance of x is 0 (with ``normalise``), and where relevance is not finite. ``details["changes"]``
+    NaN where all relevance of x is 0 (with ``normalize``), and where relevance is not finite. ``details["changes"]``
     (B, samples) has the change at each point.
 
     Parameters
@@ -63,7 +63,7 @@ class MaxSensitivity(_Sensitivity):
         Of the ball.
     samples : int
         How many points.
-    normalise : bool
+    normalize : bool
         Divide by the norm of the relevance of x.
     relative : bool
         The radius is a share of the range of each sample (largest minus smallest value). Default: in units of the
@@ -91,7 +91,7 @@ class AverageSensitivity(_Sensitivity):
         Of the ball.
     samples : int
         How many points.
-    normalise : bool
+    normalize : bool
         Divide by the norm of the relevance of x.
     relative : bool
         The radius is a share of the range of each sample (largest minus smallest value). Default: in units of the
