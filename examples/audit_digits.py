@@ -5,9 +5,9 @@
 Needs xaicore and xai-lrp. Takes about ten seconds on a CPU.
 
 Most images of the digit 8 get a bright square in the upper left corner, as photographs of one class may carry the tag
-of one agency. The network learns the mark beside the digit. Its accuracy tells nothing of that. The audit does: it ranks
-class 8 first, by how little of the relevance lies on the digit, and finds the images with the mark as a cluster of
-heatmaps. Without the mark the network misses many of them.
+of one agency. The network learns the mark beside the digit. Its accuracy tells nothing of that. The audit does: it
+ranks class 8 first, by how little of the relevance lies on the digit, and finds the images with the mark as a cluster
+of heatmaps. Without the mark the network misses many of them.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 import xaicore
+from xaicore.cli import labelled
 from xaicore.cli.main import cli
 from xaicore.cli.models import load_model
 
@@ -159,7 +162,18 @@ def test_images_and_masks_of_several_sizes_are_cropped_alike() -> None:
     np.testing.assert_allclose(read.samples.chance, np.full(12, 0.25))
     assert read.samples.inside.min() > 0.8  # but for what interpolation spreads over the edge
     result = run("data")
-    assert result.exit_code != 0 and "--size" in str(result.output)
+    assert result.exit_code == 2 and "--size" in result.stderr
+
+
+def test_images_of_a_size_that_the_model_does_not_take_are_told_of_and_left_out() -> None:
+    data = folders()
+    Image.fromarray(pixels(1, 12)).save("data/dog/6.png")
+    result = run(data, "--json")
+    assert result.exit_code == 0, result.output
+    (skipped,) = json.loads(result.stdout)["skipped"]
+    assert skipped["input"] == "dog/6.png" and "--size" in skipped["reason"]
+    x, y, _ = tensors()
+    check_same(json.loads(result.stdout), expected((x, y)))
 
 
 def test_files_and_masks_that_cannot_be_read_are_told_of_and_left_out() -> None:
@@ -188,6 +202,21 @@ def test_labels_say_in_which_order_the_model_knows_the_classes() -> None:
     Path("labels.txt").write_text("dog\ncat\ncaw\n")
     result = run(data, "--labels", "labels.txt")
     assert result.exit_code == 2 and "folder 'cow'" in result.stderr and "did you mean 'caw'" in result.stderr.lower()
+
+
+def test_after_ctrl_c_what_is_finished_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = folders()
+    read = labelled.LabelledFolders._with_masks
+
+    def interrupted(self: Any, piece: Any) -> Any:
+        if 12 in piece.numbers:
+            os.kill(os.getpid(), signal.SIGINT)
+        return read(self, piece)
+
+    monkeypatch.setattr(labelled.LabelledFolders, "_with_masks", interrupted)
+    result = run(data, "--batch-size", "6")
+    assert result.exit_code == 130 and "interrupted: only the first 12 samples" in result.stdout
+    assert len(xaicore.Audit.load("audit/audit.safetensors")) == 12
 
 
 @pytest.mark.parametrize(

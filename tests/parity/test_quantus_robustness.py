@@ -110,7 +110,7 @@ def test_robustness_over_the_same_points(metric: Metric, name: str, method: str)
         nr_samples=SAMPLES,
         perturb_func=lambda arr, indices, **_: next(points),
         abs=False,
-        normalize=False,
+        normalise=False,
         disable_warnings=True,
         **options,
     )
@@ -132,7 +132,7 @@ def test_non_sensitivity_with_one_fill() -> None:
         features_in_step=1,
         perturb_baseline="black",
         abs=False,
-        normalize=False,
+        normalise=False,
         disable_warnings=True,
     )
     classes = [0, 1, 2, 0]
@@ -147,7 +147,7 @@ def test_random_logit_where_there_is_one_other_class() -> None:
         similarity_func=quantus.similarity_func.correlation_spearman,
         num_classes=2,
         abs=False,
-        normalize=False,
+        normalise=False,
         disable_warnings=True,
     )
     ours = RandomLogit().score(Case(analyzer, x, classes)).values
@@ -177,7 +177,7 @@ def test_each_step_of_parameter_randomisation(order: str) -> None:
         similarity_func=quantus.similarity_func.correlation_spearman,
         layer_order=order,
         abs=False,
-        normalize=False,
+        normalise=False,
         disable_warnings=True,
     )
     found = theirs(judge, analyzer, x, classes)

@@ -99,7 +99,7 @@ def test_probabilities_are_those_of_the_classes_and_made_once(softmax: bool) -> 
 
 def test_probabilities_need_classes() -> None:
     case = Case(InputTimesGradient(nn.Linear(3, 1)), torch.rand(2, 3))
-    with pytest.raises(ParameterError, match="needs an output with several classes"):
+    with pytest.raises(ParameterError, match="needs an output of several classes"):
         case.values("probability")
     with pytest.raises(ParameterError, match="quantity='logit' must be one of output, probability"):
         case.values("logit")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,8 @@ from oracles import OperatorCounter, assert_same, noise, shaken
 from torch import Tensor, nn
 
 import xaicore
-from xaicore.analyzers import Analyzer
-from xaicore.errors import ParameterError
+from xaicore.analyzers import Analyzer, GivenRelevance
+from xaicore.errors import ParameterError, TargetError
 from xaicore.explanation import Diagnostics, Explanation
 
 
@@ -254,3 +255,75 @@ def test_texts_and_tables_are_drawn_side_by_side() -> None:
     table = shaken(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)))
     figure = xaicore.compare(table, noise(2, 3), methods="lrp.epsilon", classes=2).plot()
     assert len(figure.axes) == 4 and figure.axes[1].get_title().startswith("2nd: lrp.epsilon")
+
+
+class Double(nn.Module):
+    """Two outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = Net()
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        found = self.net(x)
+        return {"one": found, "other": -found}
+
+
+def test_classes_are_those_of_the_output_that_is_explained() -> None:
+    both = shaken(Double())
+    found = xaicore.compare(
+        both, X, methods=METHODS[:2], classes=2, output="other", metrics="evaluation.pixel_flipping"
+    )
+    order = both(X)["other"].argsort(1, descending=True)
+    for rank, side in enumerate(found.groups):
+        assert found[side, "lrp.epsilon"].target["index"] == order[:, rank].tolist()
+
+
+def test_more_classes_than_there_are_are_refused(model: nn.Module) -> None:
+    with pytest.raises(TargetError, match="with at least 4 classes"):
+        xaicore.compare(model, X, methods="saliency", classes=4)
+
+
+def test_targets_that_are_called_alike_stay_apart(model: nn.Module) -> None:
+    def one(y: Tensor) -> Tensor:
+        return y[:, 0]
+
+    first = one
+
+    def one(y: Tensor) -> Tensor:
+        return y[:, 1]
+
+    found = xaicore.compare(model, X, methods="saliency", classes=[first, one, 2])
+    assert found.groups == ["one", "one (2)", "class 2"]
+    same(found["one (2)", "gradients.saliency"], xaicore.explain(model, X, method="saliency", target=one))
+
+
+def test_given_relevance_does_not_stand_under_several_classes(model: nn.Module) -> None:
+    given = GivenRelevance(model, relevance=torch.ones_like(X), name="by hand")
+    with pytest.raises(ParameterError, match="by hand: relevance was given for one class"):
+        xaicore.compare(model, X, methods=[given], classes=2)
+    assert list(xaicore.compare(model, X, methods=[given], classes=[1])) == [("class 1", "by hand")]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"layer": "one"}, "leave layer= out"),
+        ({"masks": torch.ones(4, 5, 5), "boxes": [(0, 0, 2, 2)] * 4}, "not both"),
+    ],
+)
+def test_what_metrics_cannot_judge_is_refused_before_anything_runs(
+    model: nn.Module, options: Any, message: str
+) -> None:
+    with OperatorCounter() as counter, pytest.raises(ParameterError, match=message):
+        xaicore.compare(model, X, methods=METHODS, metrics="evaluation.gini", **options)
+    assert counter.of(["convolution"]) == [0]
+
+
+def test_every_explanation_is_saved_to_a_file_of_its_own(model: nn.Module, tmp_path: Path) -> None:
+    classes = {"3+5": 0, "3 5": 1, "a" * 300: 2, "a" * 299 + "b": 1, "A" * 300: 0}
+    found = xaicore.compare(model, X, methods="saliency", classes=classes)
+    files = list(found.save(tmp_path / "saved").iterdir())
+    assert len(files) == 5 and max(len(each.name) for each in files) < 150
+    kept = {tuple(Explanation.load(file).target["index"]) for file in files}
+    assert kept == {(0,) * 4, (1,) * 4, (2,) * 4}

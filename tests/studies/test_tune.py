@@ -175,3 +175,68 @@ def test_a_ranking_is_drawn_with_one_line_a_candidate(model: nn.Module) -> None:
     assert [label.get_text() for label in ax.get_yticklabels()] == [each.name for each in ranking]
     dots = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
     assert dots == pytest.approx([each.mean for each in ranking])
+
+
+def test_two_candidates_of_few_samples_that_differ_by_chance_are_rarely_told_apart() -> None:
+    random = np.random.default_rng(0)
+    excluded = [as_good_as_the_best(random.normal(size=(2, 3)), True)[0] < 0.05 for _ in range(200)]
+    assert np.mean(excluded) < 0.1  # 0.05, and three standard deviations of a mean of 200
+
+
+def test_an_infinite_mean_is_ranked_and_not_compared(model: nn.Module) -> None:
+    class Unbounded(Nearness):
+        def score(self, case: Case) -> Scores:
+            found = super().score(case)
+            values = found.values.clone()
+            values[0] = torch.inf if case.explanation.parameters["epsilon"] == self.hole else values[0]
+            return self.scores(values)
+
+    space = {"method": ["lrp.epsilon"], "epsilon": [0.25, 0.01]}
+    for hole, best in ((0.25, 0.01), (0.01, 0.25)):
+        ranking = xaicore.tune(model, X, space, metric=Unbounded(hole=hole), held_out=0)
+        assert [each.parameters["epsilon"] for each in ranking] == [best, hole]
+        assert ranking[0].p_value == 1 and np.isnan(ranking[1].p_value)
+        assert "significant" not in ranking.verdict()
+        assert len(ranking.plot().get_yticklabels()) == 1
+
+
+def test_masks_and_boxes_may_say_to_which_input_they_belong(model: nn.Module) -> None:
+    space = {"method": ["lrp.epsilon"], "epsilon": [0.25, 0.5]}
+    masks = torch.zeros(12, 6, 6, dtype=torch.bfloat16)
+    masks[:, :3, :3] = 1
+    boxes = [(0, 0, 3, 3)] * 12
+    tables = {
+        xaicore.tune(model, X, space, metric="evaluation.relevance_mass", **places).table()
+        for places in ({"masks": masks}, {"masks": {"input": masks}}, {"boxes": boxes}, {"boxes": {"input": boxes}})
+    }
+    assert len(tables) == 1
+
+
+@pytest.mark.parametrize("count", [0, 4, 24])
+def test_masks_and_boxes_of_other_samples_are_refused(model: nn.Module, count: int) -> None:
+    for places in ({"masks": torch.ones(count, 6, 6)}, {"boxes": [(0, 0, 3, 3)] * count}):
+        with pytest.raises(InputError, match=f"given for {count} samples; there are 12"):
+            xaicore.tune(model, X, {"method": "saliency"}, metric="evaluation.relevance_mass", **places)
+
+
+def test_data_that_can_be_gone_through_once_are_refused_where_several_may_learn(model: nn.Module) -> None:
+    space = {"method": ["patternnet.attribution", "patternnet.signal"]}
+    with pytest.raises(InputError, match="only once"):
+        xaicore.tune(model, X, space, metric="evaluation.gini", fit_data=iter([X]))
+    ranking = xaicore.tune(model, X, space, metric="evaluation.gini", fit_data=[X])
+    assert not any(each.failure for each in ranking)
+
+
+def test_one_of_several_outputs_is_tuned_for() -> None:
+    class Double(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = nn.Sequential(nn.Flatten(), nn.Linear(36, 3))
+
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"one": self.net(x), "other": -self.net(x)}
+
+    both = shaken(Double())
+    for target in (None, 1, [0, 1, 2] * 4):
+        ranking = xaicore.tune(both, X, {"method": "saliency"}, metric="evaluation.gini", target=target, output="other")
+        assert not ranking[0].failure

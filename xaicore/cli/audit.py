@@ -22,14 +22,15 @@ from xaicore.cli.options import model_options, parameters_of
 from xaicore.cli.reporting import given_command, report_option
 from xaicore.cli.table import echo_json
 from xaicore.cli.writing import output_folder
-from xaicore.errors import CaptureError, ParameterError, XaicoreError
+from xaicore.errors import CaptureError, InputError, ParameterError
 
 if TYPE_CHECKING:
+    from xaicore.analyzers import Analyzer
     from xaicore.studies.auditing import Audit
 
 _INTERRUPTED = 130  # what shells say of a command that Ctrl-C ended
 _NOT_IN_TABLES = ("parts", "members")  # columns of their own, and a table of their own
-_ADVICE = "Images of several sizes can be given one with --size."
+_ADVICE = "If their size is the reason: --size gives all images one."
 
 
 @click.command(epilog=f"{MODEL_HELP.strip()}\n\n{DATA_HELP.strip()}")
@@ -118,6 +119,8 @@ def command(
     if most is None:
         raise ParameterError(f"{method} compares samples with each other; an audit explains them a few at a time")
     samples = _samples(places, names, images, most, masks, boxes)
+    if isinstance(samples, LabelledFolders):
+        samples.refused = lambda sample: _refused(analyzer, sample, samples)
     names = samples.labels if isinstance(samples, LabelledFolders) else names
     shown: dict[str, Any] = {"mean": mean, "std": std} if isinstance(samples, LabelledFolders) else {}
     with output_folder(folder, samples.files if isinstance(samples, LabelledFolders) else []):
@@ -136,8 +139,8 @@ def command(
                 **shown,
                 **options,
             )
-        except CaptureError as error:
-            raise _with_advice(error, samples, size) from error
+        except (CaptureError, InputError) as error:
+            raise type(error)(_with_advice(str(error), samples)) from error
         if isinstance(samples, LabelledFolders):
             found.notes += _left_out(samples)
         _write(found, folder)
@@ -187,10 +190,18 @@ def _left_out(samples: LabelledFolders) -> list[str]:
     return notes
 
 
-def _with_advice(error: XaicoreError, samples: Any, size: tuple[int, int] | None) -> XaicoreError:
-    if size is None and isinstance(samples, LabelledFolders):
-        return type(error)(f"{str(error).rstrip('.')}. {_ADVICE}")
-    return error
+def _refused(analyzer: Analyzer, sample: Any, samples: LabelledFolders) -> str | None:
+    """Why images of this shape cannot be explained; None where they can."""
+    try:
+        analyzer.analyze(sample)
+    except (CaptureError, InputError) as error:
+        return _with_advice(str(error), samples)
+    return None
+
+
+def _with_advice(text: str, samples: Any) -> str:
+    has_own_sizes = isinstance(samples, LabelledFolders) and samples.images.size is None
+    return f"{text.rstrip('.')}. {_ADVICE}" if has_own_sizes else text
 
 
 def _classes(text: str | None, labels: list[str] | None) -> list[int | str] | None:
@@ -221,16 +232,15 @@ def _write_table(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = None
         for row in rows:
-            cells = {name: _cell(value) for name, value in row.items() if name not in _NOT_IN_TABLES}
+            cells = {
+                name: "; ".join(map(str, value)) if isinstance(value, list) else value
+                for name, value in row.items()
+                if name not in _NOT_IN_TABLES
+            }
             if writer is None:
                 writer = csv.DictWriter(file, list(cells))
                 writer.writeheader()
             writer.writerow(cells)
-
-
-def _cell(value: Any) -> Any:
-    """Lists as texts; whole numbers, shares and names as they are."""
-    return "; ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _json(found: Audit, model: str, skipped: list[dict[str, str]], timing: str | None) -> dict[str, Any]:

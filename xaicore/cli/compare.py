@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +16,10 @@ from xaicore.cli.judging import judging_options, masks_of, metrics_of
 from xaicore.cli.models import MODEL_HELP, load_model
 from xaicore.cli.options import called, image_options, model_argument
 from xaicore.cli.options import target as read_target
+from xaicore.cli.reporting import given_command, report_option
 from xaicore.cli.table import echo_json
 from xaicore.cli.words import as_text, read_words
-from xaicore.cli.writing import output_folder, record
+from xaicore.cli.writing import output_folder, percentile_for, record
 from xaicore.errors import FileError, InputError
 
 if TYPE_CHECKING:
@@ -57,17 +56,18 @@ if TYPE_CHECKING:
     "--out", "-o", "folder", type=click.Path(path_type=Path), default="comparison", show_default=True,
     help="Folder to write to; made where it is missing.",
 )  # fmt: skip
-@click.option("--report", "report", type=click.Path(path_type=Path), help="Write one HTML page that needs no network.")
+@report_option()
 @click.option(
-    "--form", default="heatmap", show_default=True, help="How maps are drawn; see `xaicore list --renderers`."
-)
+    "--render", "form", default="heatmap", show_default=True, metavar="NAME",
+    help="How maps of images are drawn; see `xaicore list --renderers`.",
+)  # fmt: skip
 @click.option(
     "--scale", type=click.Choice(["map", "row", "figure"]), default="map", show_default=True,
     help="What shares one colour scale.",
 )  # fmt: skip
 @click.option(
     "--percentile", type=click.FloatRange(0, 100, min_open=True), metavar="P",
-    help="Cut the colours at this percentile of the relevance.",
+    help="Cut the colours at this percentile of the relevance. Default: 99 for images of more than 64 pixels a side.",
 )  # fmt: skip
 @click.option(
     "--words", type=click.Path(path_type=Path), metavar="FILE",
@@ -98,7 +98,7 @@ def command(
     device: str | None,
     timing: bool,
     folder: Path,
-    report: Path | None,
+    page: Path | None,
     form: str,
     scale: str,
     percentile: float | None,
@@ -128,33 +128,29 @@ def command(
         **masks_of(masks, boxes),
         engine=engine,
     )
-    shown = {"labels": names, "true": known, "percentile": percentile}
-    pixels = {"mean": images.mean, "std": images.std} if samples.images else {}
     first_found = next(iter(comparison.values()))
+    cut = percentile_for(first_found, samples.images, {"percentile": percentile})
+    shown = {"labels": names, "true": known, "percentile": cut}
+    pixels = {"mean": images.mean, "std": images.std} if samples.images else {}
     told = as_text(first_found, read_words(words))
     with output_folder(folder, files_of(inputs)):
         drawing = told if told else {"form": form, "scale": scale, **pixels}
         figure = folder / "comparison.png"
         comparison.plot(**shown, **drawing).savefig(figure, dpi=200)
         comparison.save(folder)
-        if report is not None:
+        if page is not None:
             texts = {"words": told.get("names")} if told else {}
-            again = {"command": again_by(), "weights": weights, "data": _shown_paths(inputs)}
-            comparison.report(report, names=samples.names, **shown, **pixels, **texts, **again)
+            again = {"command": given_command(), "weights": weights, "data": _shown_paths(inputs)}
+            comparison.report(page, names=samples.names, **shown, **pixels, **texts, **again)
     if as_json:
         echo_json(_json(comparison, samples, engine if timing else None))
         return
     click.echo(comparison.table())
     click.echo(f"\nWrote the figure to {figure} and the explanations to {folder}")
-    if report is not None:
-        click.echo(f"Wrote the report to {report}")
+    if page is not None:
+        click.echo(f"Wrote the report to {page}")
     if timing:
         click.echo(f"\n{engine.report}")
-
-
-def again_by() -> str:
-    """The command that is running, as it can be typed again."""
-    return shlex.join(["xaicore", *sys.argv[1:]])
 
 
 def read_lines(path: Path) -> list[str]:

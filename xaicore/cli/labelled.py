@@ -48,6 +48,8 @@ class LabelledFolders:
         Most samples of a batch.
     objects
         Knows where the objects are; None: nobody does.
+    refused
+        Given one sample of another shape than the first, says why it cannot be explained, or None where it can.
     """
 
     folders: Sequence[Path]
@@ -55,6 +57,7 @@ class LabelledFolders:
     images: ImageOptions
     most: int
     objects: Objects | None = None
+    refused: Callable[[Any], str | None] = lambda _: None
     skipped: list[dict[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -69,7 +72,7 @@ class LabelledFolders:
     def __iter__(self) -> Iterator[LabelledBatch]:
         from xaicore.studies.auditing.batches import LabelledBatch
 
-        for piece in Stream(self.files, self.images, self.most, self._skip):
+        for piece in self._explainable():
             kept, masks = self._with_masks(piece)
             if not kept:
                 continue
@@ -82,6 +85,19 @@ class LabelledFolders:
 
     def __len__(self) -> int:
         return -(-len(self.files) // self.most)
+
+    def _explainable(self) -> Iterator[Piece]:
+        """The images, without those of a shape that the model does not take."""
+        reasons: dict[Any, str | None] = {}
+        for piece in Stream(self.files, self.images, self.most, self._skip):
+            if piece.shape not in reasons:
+                reasons[piece.shape] = self.refused(piece.inputs[:1]) if reasons else None
+            reason = reasons[piece.shape]
+            if reason is None:
+                yield piece
+                continue
+            for file in piece.files:
+                self._skip(file, InputError(reason))
 
     def _with_masks(self, piece: Piece) -> tuple[list[int], Any]:
         """Places of the samples whose masks can be read, and the masks."""

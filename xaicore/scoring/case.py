@@ -20,6 +20,19 @@ QUANTITIES = ("output", "probability")
 """What of the model's output a metric looks at: the explained value as it is, or after a softmax over the classes."""
 
 
+def check_case(masks: Any, boxes: Any, options: Mapping[str, Any]) -> None:
+    """Refuse what no case can be made of.
+
+    Raises
+    ------
+    ParameterError
+    """
+    if options.get("layer") is not None:
+        raise ParameterError("metrics judge the relevance of inputs: leave layer= out")
+    if masks is not None and boxes is not None:
+        raise ParameterError("give masks= or boxes=, not both")
+
+
 class Case:
     """The explanation that one analyzer gives of B samples, the samples, and the model.
 
@@ -67,10 +80,7 @@ class Case:
         self.analyzer, self.inputs, self.engine = analyzer, inputs, engine or Engine()
         self._target, self._given_explanation, self._given_evaluation = target, explanation, evaluation
         self._masks, self._boxes, self._options = masks, boxes, dict(options or {})
-        if "layer" in self._options:
-            raise ParameterError("metrics judge the relevance of inputs: leave layer= out")
-        if masks is not None and boxes is not None:
-            raise ParameterError("give masks= or boxes=, not both")
+        check_case(masks, boxes, self._options)
 
     @property
     def model(self) -> Any:

@@ -126,7 +126,8 @@ def _split(canonical: str) -> tuple[str, str]:
 def target_name(explanation: Explanation, sample: int, labels: Sequence[str] | None) -> str:
     """Return how the explained quantity of one sample is called; a class by its name in `labels`."""
     index = explanation.target["index"][sample]
-    if explanation.target["kind"] == "class" and isinstance(index, int):
+    # "mixed" is what explanations of several kinds of target are when they are joined.
+    if explanation.target["kind"] in ("class", "mixed") and isinstance(index, int):
         return class_name(index, labels)
     return str(explanation.target["labels"][sample])
 

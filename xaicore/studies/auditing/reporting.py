@@ -123,9 +123,11 @@ def _sample(audit: Audit, example: Example) -> SampleView:
 
 def _shown(audit: Audit) -> str:
     shown = {(audit.samples.explained[each.place], audit.samples.cluster[each.place]) for each in audit.examples}
+    every = len(shown) == len(audit.clusters)
+    which = f"all {len(shown)}" if every else f"the {len(shown)} most suspicious of {len(audit.clusters)}"
     return (
-        f"{len(audit.examples)} of {len(audit)} samples are shown, the same number of each cluster, from the most "
-        f"typical to the least; they come from the {len(shown)} most suspicious of {len(audit.clusters)} clusters."
+        f"{len(audit.examples)} of {len(audit)} samples are shown: of {which} clusters the same number each, from the "
+        "most typical to the least; fewer where there are no more."
     )
 
 

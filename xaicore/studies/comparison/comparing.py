@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xaicore.analyzers import Analyzer, CallableEvaluation, create_analyzers, explain_each
+from xaicore.analyzers import Analyzer, CallableEvaluation, GivenRelevance, create_analyzers, explain_each
 from xaicore.analyzers.api import Methods
 from xaicore.analyzers.jobs import engine_of
 from xaicore.analyzers.quantities import Ranked
@@ -13,6 +13,7 @@ from xaicore.engine import Engine, is_stream
 from xaicore.errors import InputError, ParameterError
 from xaicore.explanation import Explanation
 from xaicore.scoring import Case, Metric, Scores, judge, resolve_metrics
+from xaicore.scoring.case import check_case
 from xaicore.scoring.judging import Metrics, check_needs
 from xaicore.studies.comparison.result import ALL, Comparison
 
@@ -77,10 +78,14 @@ def compare(
     targets = _targets(target, classes)
     if len(models) > 1 and classes is not None:
         raise ParameterError("compare several models, or several classes in one of them: not both at once")
-    if judges and is_stream(inputs):
-        raise InputError("metrics= judges one batch: give the inputs at once, or leave the metrics out")
+    if judges:
+        check_case(masks, boxes, options)
+        if is_stream(inputs):
+            raise InputError("metrics= judges one batch: give the inputs at once, or leave the metrics out")
     engine = engine_of(options)
     analyzers = {name: create_analyzers(each, methods) for name, each in models.items()}
+    if len(targets) > 1:
+        _check_can_explain_several(analyzers)
     explanations: dict[str, dict[str, Explanation]] = {}
     scores: dict[str, dict[str, dict[str, Scores]]] = {}
     for name, each in models.items():
@@ -148,7 +153,9 @@ def _targets(target: Any, classes: Any) -> dict[str, Any]:
             raise ParameterError(f"classes={classes}: at least one class must be explained")
         named = {_ordinal(rank): Ranked(rank) for rank in range(classes)}
     elif isinstance(classes, Sequence) and not isinstance(classes, str):
-        named = {_title(each): each for each in classes}
+        named = {}
+        for each in classes:
+            named[_untaken(_title(each), named)] = each
     else:
         raise ParameterError(f"classes={classes!r}: give a number of classes, a list of targets, or a dict of them")
     if not named:
@@ -156,9 +163,30 @@ def _targets(target: Any, classes: Any) -> dict[str, Any]:
     return named
 
 
+def _check_can_explain_several(analyzers: Mapping[str, Mapping[str, Analyzer]]) -> None:
+    """Refuse relevance that would stand under every class, being that of one."""
+    given = [name for own in analyzers.values() for name, each in own.items() if isinstance(each, GivenRelevance)]
+    if given:
+        raise ParameterError(
+            f"{given[0]}: relevance was given for one class of each input, and several are compared: give the method "
+            "itself, as in ExternalMethod(model, function=...)"
+        )
+
+
 def _ordinal(rank: int) -> str:
     return _ORDINALS[rank] if rank < len(_ORDINALS) else f"{rank + 1}th"
 
 
 def _title(target: Any) -> str:
-    return "predicted" if target is None else f"class {target}" if isinstance(target, int) else str(target)
+    if target is None:
+        return "predicted"
+    if isinstance(target, int):
+        return f"class {target}"
+    return str(getattr(target, "__name__", target))
+
+
+def _untaken(title: str, taken: Mapping[str, Any]) -> str:
+    found, number = title, 2
+    while found in taken:
+        found, number = f"{title} ({number})", number + 1
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ALL = ""
 """The one group of a comparison of methods alone."""
 
+_LONGEST_NAME = 120
 Key = str | tuple[str, str]
 
 
@@ -111,10 +112,12 @@ class Comparison(Mapping[Key, Explanation]):
         """Write every explanation to a folder, one safetensors file each, and return the folder."""
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
+        written: set[str] = set()
         for title, found in self.explanations.items():
             for method, explanation in found.items():
-                stem = f"{title} {method}" if title else method
-                explanation.save(place / f"{_file_name(stem)}.safetensors")
+                name = _file_name(f"{title} {method}" if title else method, written)
+                written.add(name.casefold())
+                explanation.save(place / f"{name}.safetensors")
         return place
 
     def __repr__(self) -> str:
@@ -154,5 +157,11 @@ def _checks(explanation: Explanation) -> list[str]:
     return [worst, str(checks.non_finite) if checks.non_finite else "-"]
 
 
-def _file_name(text: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in text)
+def _file_name(text: str, taken: Container[str]) -> str:
+    """A name that any file system takes, with a number where another text is written alike."""
+    plain = "".join(letter if (letter.isascii() and letter.isalnum()) or letter in "._-" else "_" for letter in text)
+    plain = plain if len(plain) <= _LONGEST_NAME else f"{plain[: _LONGEST_NAME // 2]}-{plain[-_LONGEST_NAME // 2 :]}"
+    found, number = plain, 2
+    while found.casefold() in taken:
+        found, number = f"{plain}_{number}", number + 1
+    return found

@@ -20,9 +20,9 @@ _WIDEST = 3.2  # inches, of a name
 
 def draw_ranking(ranking: Ranking, ax: Axes | None, most: int) -> Axes:
     """Draw mean and interval of each candidate; see `Ranking.plot`."""
-    scored = [(each, each.scores) for each in ranking if each.scores is not None and not math.isnan(each.mean)]
+    scored = [(each, each.scores) for each in ranking if each.scores is not None and math.isfinite(each.mean)]
     if not scored:
-        raise InputError("there is nothing to draw: no candidate has a score for every sample")
+        raise InputError("there is nothing to draw: no candidate has a finite score for every sample")
     shown = scored[:most]
     ax = own_axes(ax, (6.4, 0.7 + 0.32 * len(shown)))
     for place, (each, scores) in enumerate(shown):

@@ -34,7 +34,7 @@ class Candidate:
         Of the samples that candidates are chosen by; None where it failed.
     p_value : float
         How likely it is to fall this far behind the best, were it as good: multiple comparisons with the best
-        (Hsu 1981). 1 for the best itself; NaN where a sample has no score.
+        (Hsu 1981). 1 for the best itself; NaN where a sample has no score, or one that is infinite.
     failure : str
         Why there are no scores.
     """
@@ -105,12 +105,12 @@ class Ranking(Sequence[Candidate]):
         if math.isnan(best.mean):
             return "No candidate has a score for every sample."
         told = f"Best by {self.metric} ({'higher' if self.higher_is_better else 'lower'} is better): {best.name}."
-        scored = sum(not math.isnan(each.mean) for each in self.candidates)
-        if scored > 1 and self.as_good:
+        compared = sum(not math.isnan(each.p_value) for each in self.candidates)
+        if compared > 1 and self.as_good:
             names = [each.name for each in self.as_good]
             shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
             told += f" The difference to {shown} is not significant with {samples} samples (p >= {_SURE})."
-        elif scored > 1:
+        elif compared > 1:
             told += f" All others are significantly worse (p < {_SURE}, {samples} samples)."
         if self.held_out is not None:
             told += f" On {len(self.held_out)} samples that had no part in the choice it has {self.held_out.summary()}."

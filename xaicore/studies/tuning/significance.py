@@ -42,9 +42,12 @@ def as_good_as_the_best(scores: NDArray[np.float64], higher_is_better: bool, *, 
     behind = means.max() - means
     further = np.zeros(candidates)
     total = 0
+    random = np.random.default_rng([seed, 1])
     for index in resamples(samples, seed, candidates):
         # Resampled means vary less than means of new samples would, by this factor.
         deviations = (oriented[:, index].mean(2) - means[:, None]) * math.sqrt(samples / (samples - 1))
+        # How much single samples vary is itself only estimated: the difference between Student's t and the normal.
+        deviations *= np.sqrt((samples - 1) / random.chisquare(samples - 1, len(index)))
         distances = deviations.max(0) - deviations
         further += (distances >= behind[:, None] - 1e-12).sum(1)
         total += len(index)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from xaicore.analyzers import Analyzer, resolve_target
 from xaicore.analyzers.jobs import engine_of
@@ -90,6 +92,11 @@ def tune(
     points = points_of(space, candidates, seed)
     if is_stream(data):
         raise InputError("tune takes one batch, which it takes apart: give the samples as tensors, not as a stream")
+    if isinstance(fit_data, Iterator) and len(points) > 1:
+        raise InputError(
+            "fit_data= can be gone through only once, and several candidates may learn from it: give tensors, a list "
+            "of batches or a DataLoader"
+        )
     engine = engine_of(options)
     samples = _Samples(data, target, masks, boxes)
     chosen_by, kept = _parted(samples.count, held_out, seed)
@@ -121,18 +128,34 @@ class _Samples:
         count = batch_of(data)
         if not count:
             raise InputError("there is nothing to tune on: the data hold no sample")
-        self.count, self.data, self.target, self.masks, self.boxes = count, data, resolve_target(target), masks, boxes
+        self.count, self.data, self.target = count, data, resolve_target(target)
+        self.masks = _each(
+            masks, lambda given: given if isinstance(given, Tensor) else torch.as_tensor(np.asarray(given))
+        )
+        self.boxes = boxes
+        for what, places in (("masks", self.masks), ("boxes", boxes)):
+            _each(places, partial(self._check_count, what))
 
     def case(self, which: Sequence[int]) -> dict[str, Any]:
         """The arguments of a `Case` of these samples."""
-        masks = None if self.masks is None else torch.as_tensor(np.asarray(self.masks))[list(which)]
-        boxes = None if self.boxes is None else [self.boxes[sample] for sample in which]
         return {
             "inputs": taken(self.data, which),
             "target": self.target.take(list(which), self.count),
-            "masks": masks,
-            "boxes": boxes,
+            "masks": _each(self.masks, lambda given: given[list(which)]),
+            "boxes": _each(self.boxes, lambda given: [given[sample] for sample in which]),
         }
+
+    def _check_count(self, what: str, given: Any) -> None:
+        found = len(given) if getattr(given, "ndim", 1) else 0
+        if found != self.count:
+            raise InputError(f"{what}= are given for {found} samples; there are {self.count}: give one a sample")
+
+
+def _each(given: Any, function: Callable[[Any], Any]) -> Any:
+    """A function of what is given for samples, or for those of the one input that it belongs to."""
+    if isinstance(given, Mapping):
+        return {name: function(own) for name, own in given.items()}
+    return None if given is None else function(given)
 
 
 def _tried(
@@ -180,8 +203,9 @@ def _ranked(found: list[Candidate], higher_is_better: bool, seed: int) -> list[C
         return (0, -mean if higher_is_better else mean)
 
     ordered = sorted(found, key=place)
-    scored = [each.scores.values for each in ordered if each.scores is not None and not math.isnan(each.mean)]
-    if not scored:
+    # An infinite mean is ranked, but how far others are from it no resample tells.
+    scored = [each.scores.values for each in ordered if each.scores is not None and math.isfinite(each.mean)]
+    if not scored or math.isinf(ordered[0].mean):
         return ordered
     p_values = as_good_as_the_best(torch.stack(scored).numpy(), higher_is_better, seed=seed)
     ranked = [replace(each, p_value=float(p)) for each, p in zip(ordered, p_values, strict=False)]
