@@ -214,3 +214,14 @@ def test_relevance_is_given_for_several_inputs_by_name() -> None:
 def test_they_are_public() -> None:
     assert xaicore.ExternalMethod is ExternalMethod
     assert xaicore.GivenRelevance is GivenRelevance
+
+
+def test_arrays_that_are_turned_round_are_taken() -> None:
+    x = torch.arange(6.0).reshape(2, 3)
+    model = nn.Linear(3, 2)
+    turned = x.numpy()[:, ::-1]
+    for analyzer in (
+        GivenRelevance(model, relevance=turned),
+        ExternalMethod(model, function=lambda model, x, index: x.numpy()[:, ::-1]),
+    ):
+        torch.testing.assert_close(analyzer.analyze(x).relevance, x.flip(1))

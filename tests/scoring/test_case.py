@@ -237,3 +237,31 @@ def test_the_model_stays_as_it_is() -> None:
     assert [p.requires_grad for p in model.parameters()] == flags
     assert all(p.grad is None for p in model.parameters())
     assert not any(module._forward_hooks or module._backward_hooks for module in model.modules())
+
+
+class Softmax(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.where(x[:, :1] > 5, torch.nan, self.linear(x).softmax(1))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_probabilities_are_known_as_such_in_any_precision_and_batch(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    model, x = Softmax().to(dtype), torch.randn(64, 8).to(dtype)
+    x[0] = 9  # what is no number for one sample says nothing of the others
+    found = Case(InputTimesGradient(model), x, 3)
+    values = found.values("probability")
+    torch.testing.assert_close(values, found.values(), rtol=0, atol=0, equal_nan=True)
+    assert values[0].isnan() and values[1:].isfinite().all()
+    alone = torch.cat([Case(InputTimesGradient(model), x[i : i + 1], 3).values("probability") for i in range(1, 64)])
+    torch.testing.assert_close(alone, values[1:], rtol=0.02, atol=0)
+
+
+def test_a_softmax_over_the_wrong_dimension_is_not_taken() -> None:
+    texts = nn.Linear(4, 7)  # (B, T, words): the classes stand last
+    with pytest.raises(ParameterError, match=r"\(B, classes\); this has shape \(2, 5, 7\)"):
+        Case(InputTimesGradient(texts), torch.randn(2, 5, 4), (0, 3)).values("probability")

@@ -104,3 +104,10 @@ def test_scores_of_different_metrics_are_not_joined() -> None:
 @pytest.mark.parametrize(("higher", "better"), [(True, True), (False, False)])
 def test_better_follows_the_direction(higher: bool, better: bool) -> None:
     assert Scores("m", torch.ones(1), higher).better(2, than=1) is better
+
+
+def test_scores_are_taken_in_any_order() -> None:
+    scores = Scores("m", torch.tensor([1.0, 2.0, 3.0]), True, details={"twice": torch.tensor([2.0, 4.0, 6.0])})
+    assert list(scores[::-1]) == [3.0, 2.0, 1.0]
+    assert scores[2:0:-1].details["twice"].tolist() == [6.0, 4.0]
+    assert len(scores[5:]) == 0

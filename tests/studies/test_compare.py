@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import xaicore
 from xaicore.analyzers import Analyzer, GivenRelevance
-from xaicore.errors import ParameterError, TargetError
+from xaicore.errors import InputError, ParameterError, TargetError
 from xaicore.explanation import Diagnostics, Explanation
 
 
@@ -325,5 +325,30 @@ def test_every_explanation_is_saved_to_a_file_of_its_own(model: nn.Module, tmp_p
     found = xaicore.compare(model, X, methods="saliency", classes=classes)
     files = list(found.save(tmp_path / "saved").iterdir())
     assert len(files) == 5 and max(len(each.name) for each in files) < 150
-    kept = {tuple(Explanation.load(file).target["index"]) for file in files}
+    kept = {tuple(xaicore.load_explanation(file).target["index"]) for file in files}
     assert kept == {(0,) * 4, (1,) * 4, (2,) * 4}
+
+
+def test_models_that_know_different_classes_are_drawn_together(model: nn.Module) -> None:
+    more = shaken(Net())
+    more.head = shaken(nn.Linear(4, 5))
+    found = xaicore.compare({"three": model, "five": more}, X, methods="saliency")
+    written = "\n".join(ax.get_ylabel() for ax in found.plot().axes)
+    for name, each in {"three": model, "five": more}.items():
+        assert f"{name}\npredicted: {int(each(X)[0].argmax())} ({float(each(X)[0].max()):.2f})" in written
+    value = shaken(nn.Sequential(nn.Flatten(), nn.Linear(50, 1)))
+    with pytest.raises(InputError, match="return different things"):
+        xaicore.compare({"classes": model, "value": value}, X, methods="saliency").plot()
+
+
+def test_names_of_classes_stand_beside_contrasts(model: nn.Module) -> None:
+    found = xaicore.compare(model, X[:1], methods="saliency", classes=[0, xaicore.Contrast(0, 1)])
+    written = "\n".join(ax.get_ylabel() for ax in found.plot(labels=["cat", "dog", "fox"]).axes)
+    assert "explained: cat" in written and "explained: 0 - 1" in written
+
+
+def test_forms_of_images_are_refused_for_tables() -> None:
+    found = xaicore.compare(shaken(nn.Linear(6, 3)), noise(3, 6), methods=METHODS[:2])
+    assert len(found.plot(form="heatmap", true=torch.tensor([0, 1, 2])).axes) == 6
+    with pytest.raises(InputError, match="form='contours' draws images"):
+        found.plot(form="contours")

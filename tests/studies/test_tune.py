@@ -223,7 +223,7 @@ def test_data_that_can_be_gone_through_once_are_refused_where_several_may_learn(
     space = {"method": ["patternnet.attribution", "patternnet.signal"]}
     with pytest.raises(InputError, match="only once"):
         xaicore.tune(model, X, space, metric="evaluation.gini", fit_data=iter([X]))
-    ranking = xaicore.tune(model, X, space, metric="evaluation.gini", fit_data=[X])
+    ranking = xaicore.tune(model, X, space, metric="evaluation.gini", fit_data=X)
     assert not any(each.failure for each in ranking)
 
 

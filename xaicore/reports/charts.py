@@ -15,7 +15,7 @@ from xaicore.reports.content import CurveView, SampleView
 from xaicore.reports.payload import is_wrong
 
 WIDTH, HEIGHT = 600, 320
-LEFT, RIGHT, TOP, BOTTOM = 62, 14, 12, 48
+LEFT, RIGHT, TOP, BOTTOM = 76, 14, 12, 48
 SQUARE = 320
 _INSET = 18  # of points from the edge of a scatter plot
 STYLES = 8  # colours and dashes, or colours and symbols, that the style sheet knows

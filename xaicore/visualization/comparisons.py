@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from matplotlib.figure import Figure
 from torch import Tensor
+from torch.nn import functional as F
 
 from xaicore.errors import InputError
 from xaicore.explanation import Explanation
@@ -102,7 +105,24 @@ def _interleaved(parts: Sequence[Explanation]) -> Explanation:
         raise InputError(f"Every row needs the same samples; got {[len(part) for part in parts]}.")
     samples = len(parts[0])
     order = [part * samples + sample for sample in range(samples) for part in range(len(parts))]
-    return Explanation.concat(list(parts))[order]
+    return Explanation.concat(_of_as_many_classes(parts))[order]
+
+
+def _of_as_many_classes(parts: Sequence[Explanation]) -> list[Explanation]:
+    """The same, with predictions of one width, so that they can be joined: classes that a model lacks have no score."""
+    shapes = {tuple(part.prediction.shape[1:]) for part in parts}
+    if len(shapes) == 1:
+        return list(parts)
+    if any(len(shape) != 1 or shape[0] < 2 for shape in shapes):
+        raise InputError(
+            f"The rows of a grid say what is predicted, and these models return different things: {sorted(shapes)} for "
+            "each sample. Draw a grid for each."
+        )
+    classes = max(shape[0] for shape in shapes)
+    return [
+        replace(part, prediction=F.pad(part.prediction, (0, classes - part.prediction.shape[1]), value=-math.inf))
+        for part in parts
+    ]
 
 
 def _repeated(given: Any, samples: int, times: int) -> Any:

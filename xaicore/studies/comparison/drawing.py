@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from xaicore.errors import InputError
 from xaicore.visualization import class_grid, grid, model_grid, plot_side_by_side
 
 if TYPE_CHECKING:
@@ -19,6 +20,11 @@ def draw(comparison: Comparison, options: Mapping[str, Any]) -> Figure:
     others = {name: value for name, value in options.items() if name != "inputs"}
     found = comparison.explanations
     if not _are_images(comparison):
+        form = others.pop("form", "heatmap")
+        if form != "heatmap":
+            raise InputError(
+                f"form={form!r} draws images, (B, C, H, W), and what is compared here is none: leave it out"
+            )
         return plot_side_by_side(_flat(comparison), inputs=inputs, **others)
     if comparison.by == "models":
         return model_grid(inputs, found, **others)

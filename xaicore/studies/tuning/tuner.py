@@ -94,8 +94,8 @@ def tune(
         raise InputError("tune takes one batch, which it takes apart: give the samples as tensors, not as a stream")
     if isinstance(fit_data, Iterator) and len(points) > 1:
         raise InputError(
-            "fit_data= can be gone through only once, and several candidates may learn from it: give tensors, a list "
-            "of batches or a DataLoader"
+            "fit_data= can be gone through only once, and several candidates may learn from it: give one batch, or a "
+            "DataLoader"
         )
     engine = engine_of(options)
     samples = _Samples(data, target, masks, boxes)
