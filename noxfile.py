@@ -94,9 +94,9 @@ def browser(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Time rules, methods of many runs and recurrent networks beside what they cost at least; print the ratios."""
+    """Time rules, methods of many runs, recurrent networks, metrics, comparisons beside what they cost at least."""
     install_checkout(session, "test")
-    for script in ("propagation", "many_runs", "recurrent"):
+    for script in ("propagation", "many_runs", "recurrent", "comparison", "evaluation"):
         session.run("python", f"benchmarks/{script}.py", *session.posargs)
 
 

@@ -5,8 +5,8 @@
 Needs xaicore, xai-lrp and xai-gradients. Takes about seven seconds on a CPU. Each digit has two rows: the evidence for
 the predicted class, and that for the true one. All of it comes from one forward pass.
 
-The text tells how far the two maps of a digit agree. Where a method gives nearly the same map for both classes, it shows
-what the network looks at, but not why it chose the one and not the other.
+The text tells how far the two maps of a digit agree. Where a method gives nearly the same map for both classes, it
+shows what the network looks at, but not why it chose the one and not the other.
 """
 
 from __future__ import annotations

@@ -335,7 +335,7 @@ def test_models_that_know_different_classes_are_drawn_together(model: nn.Module)
     found = xaicore.compare({"three": model, "five": more}, X, methods="saliency")
     written = "\n".join(ax.get_ylabel() for ax in found.plot().axes)
     for name, each in {"three": model, "five": more}.items():
-        assert f"{name}\npredicted: {int(each(X)[0].argmax())} ({float(each(X)[0].max()):.2f})" in written
+        assert f"{name}\npredicted: {int(each(X)[0].argmax())} ({each(X)[0].max().item():.2f})" in written
     value = shaken(nn.Sequential(nn.Flatten(), nn.Linear(50, 1)))
     with pytest.raises(InputError, match="return different things"):
         xaicore.compare({"classes": model, "value": value}, X, methods="saliency").plot()

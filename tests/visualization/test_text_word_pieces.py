@@ -138,3 +138,8 @@ def test_what_does_not_fit_is_refused() -> None:
         merge_word_pieces(["a"], torch.ones(1), "wordpeice")
     with pytest.raises(InputError, match="line of numbers"):
         merge_word_pieces([], torch.ones(0))
+
+
+def test_infinities_of_both_signs_in_one_word_are_no_number() -> None:
+    words, values = merge_word_pieces(["un", "##able", "so"], [float("inf"), float("-inf"), 1.0])
+    assert words == ["unable", "so"] and np.isnan(values[0]) and values[1] == 1

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xaicore.cli.compare import read_lines
 from xaicore.cli.data import analyzer_with_data, data_option
 from xaicore.cli.engines import engine_options, move, options_for, samples_at_once
 from xaicore.cli.images import ImageOptions, input_channels
 from xaicore.cli.judging import masks_of
 from xaicore.cli.labelled import DATA_HELP, LabelledFolders, check_kinds, read_arrays
+from xaicore.cli.lines import read_lines
 from xaicore.cli.models import MODEL_HELP, load_model
 from xaicore.cli.objects import BOXES_HELP, MASKS_HELP, Objects
 from xaicore.cli.options import model_options, parameters_of
@@ -114,7 +114,7 @@ def command(
     images = ImageOptions(size, mean, std, input_channels(loaded.model))
     analyzer = analyzer_with_data(method, loaded.model, parameters_of(parameters), data, images)
     options = options_for(analyzer, engine, {}, timing)
-    names = read_lines(labels) if labels else None
+    names = read_lines(labels, "--labels") if labels else None
     most = samples_at_once(analyzer, engine, loaded.model)
     if most is None:
         raise ParameterError(f"{method} compares samples with each other; an audit explains them a few at a time")

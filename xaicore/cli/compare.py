@@ -13,6 +13,7 @@ from xaicore.cli.engines import engine_options, move
 from xaicore.cli.images import ImageOptions, input_channels
 from xaicore.cli.inputs import INPUT_HELP, Samples, files_of, load_inputs
 from xaicore.cli.judging import judging_options, masks_of, metrics_of
+from xaicore.cli.lines import read_lines
 from xaicore.cli.models import MODEL_HELP, load_model
 from xaicore.cli.options import called, image_options, model_argument
 from xaicore.cli.options import target as read_target
@@ -20,7 +21,7 @@ from xaicore.cli.reporting import given_command, report_option
 from xaicore.cli.table import echo_json
 from xaicore.cli.words import as_text, read_words
 from xaicore.cli.writing import output_folder, percentile_for, record
-from xaicore.errors import FileError, InputError
+from xaicore.errors import InputError
 
 if TYPE_CHECKING:
     from xaicore import Comparison, Engine
@@ -117,7 +118,7 @@ def command(
     images = ImageOptions(size, mean, std, input_channels(first))
     samples = load_inputs(inputs, images)
     known = _true(true, len(samples.names))
-    names = read_lines(labels) if labels else None
+    names = read_lines(labels, "--labels") if labels else None
     comparison = compare(
         models if len(models) > 1 else first,
         samples.inputs,
@@ -151,14 +152,6 @@ def command(
         click.echo(f"Wrote the report to {page}")
     if timing:
         click.echo(f"\n{engine.report}")
-
-
-def read_lines(path: Path) -> list[str]:
-    """The lines of a text file."""
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileError(f"{str(path)!r} cannot be read as text: {error}") from error
 
 
 def _models(

@@ -73,7 +73,8 @@ class Objects:
         """
         if self._array is not None and self.masks is not None:
             given: Any = self._array[number]
-            return np.asarray(given if given.ndim == 2 else given.any(0)) != 0
+            inside: NDArray[np.bool_] = np.asarray(given if given.ndim == 2 else given.any(0)) != 0
+            return inside
         shape = _shape_of(file)
         mask = self._mask_of(file, shape) if self.masks else _drawn(self._boxes_of(file, number), shape)
         if size is not None:

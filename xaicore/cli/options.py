@@ -70,7 +70,7 @@ def shape(text: str) -> Any:
 
 def model_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the argument MODEL and the options that say which method explains it, and how images become inputs."""
-    decorators = [
+    decorators: list[Callable[[Callable[..., None]], Callable[..., None]]] = [
         model_argument,
         click.option("--method", "-m", required=True, help="Name of a method; see `xaicore list`."),
         click.option(

@@ -20,6 +20,8 @@ from xaicore.cli.table import echo_json
 from xaicore.cli.writing import output_folder
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from xaicore import Ranking
 
 
@@ -108,7 +110,8 @@ def command(
             engine=engine,
         )
         figure = folder / "ranking.png"
-        ranking.plot().figure.savefig(figure, dpi=200)
+        drawn: Figure = ranking.plot().figure  # type: ignore[assignment]
+        drawn.savefig(figure, dpi=200)
     if as_json:
         echo_json(_json(ranking))
         return

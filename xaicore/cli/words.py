@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from xaicore.cli.lines import read_lines
 from xaicore.errors import FileError
 
 if TYPE_CHECKING:
@@ -49,10 +50,7 @@ def read_words(path: Path | None) -> list[str] | None:
     """
     if path is None:
         return None
-    try:
-        words = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileError(f"--words {str(path)!r} cannot be read as text: {error}") from error
+    words = read_lines(path, "--words")
     if not words:
         raise FileError(f"--words {str(path)!r} is empty: it must have one word a line, that of id 0 first.")
     return words

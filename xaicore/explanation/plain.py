@@ -33,7 +33,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, (set, frozenset)):
         return sorted((plain(entry) for entry in value), key=repr)
     if hasattr(value, "tolist"):  # numpy scalars and arrays, which this module need not import
-        return plain(torch.as_tensor(value)) if getattr(value, "ndim", 0) else plain(value.tolist())
+        # Copied: tensors cannot share the memory of an array that is turned round (negative strides).
+        return plain(torch.as_tensor(value.copy())) if getattr(value, "ndim", 0) else plain(value.tolist())
     if isinstance(value, (torch.dtype, torch.device)):
         return str(value)
     if hasattr(value, "__qualname__"):

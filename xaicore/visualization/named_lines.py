@@ -59,7 +59,8 @@ class Ranked:
 def ranked(values: Array, names: Sequence[str], top: int) -> Ranked:
     """Rank a line of relevance; what is no number comes first. One more than `top` is shown rather than summed."""
     order, rest = split_at(np.abs(values), top)
-    lengths = [*values[order], *([values[rest].sum()] if len(rest) else [])]
+    with np.errstate(invalid="ignore"):  # infinities of both signs have no sum: NaN
+        lengths = [*values[order], *([values[rest].sum()] if len(rest) else [])]
     labels = [names[place] for place in order] + ([f"sum of {len(rest)} others"] if len(rest) else [])
     return Ranked(np.asarray(lengths), labels, len(rest))
 

@@ -106,13 +106,7 @@ def _draw_dots(ax: Axes, table: Array, seen: Array | None, scale: float | None, 
     if scale is not None:
         ax.set_xlim(-1.04 * limit, 1.04 * limit)
     if seen is not None and bar:
-        colours = ax.figure.colorbar(
-            ScalarMappable(Normalize(0, 1), paint), ax=ax, fraction=0.04, pad=0.03, ticks=[0, 1]
-        )
-        colours.ax.set_yticklabels(["low", "high"], fontsize=SMALL)
-        colours.ax.tick_params(width=0, length=0)
-        colours.outline.set(**FRAME)
-        colours.set_label("value of the feature", fontsize=SMALL, labelpad=-8)
+        _value_bar(ax, paint)
 
 
 def _value_bar(ax: Axes, paint: Colormap) -> None:

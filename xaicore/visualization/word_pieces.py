@@ -82,7 +82,8 @@ def merge_word_pieces(
     first = np.flatnonzero(starts)
     groups = zip(first.tolist(), [*first[1:].tolist(), len(pieces)], strict=True)
     words = [_text(pieces[start:stop], apart[start], style) for start, stop in groups]
-    return words, np.add.reduceat(line, first)
+    with np.errstate(invalid="ignore"):  # infinities of both signs have no sum: NaN
+        return words, np.add.reduceat(line, first)
 
 
 def _is_special(piece: str, special: Sequence[str] | None) -> bool:
