@@ -225,3 +225,40 @@ def test_arrays_that_are_turned_round_are_taken() -> None:
         ExternalMethod(model, function=lambda model, x, index: x.numpy()[:, ::-1]),
     ):
         torch.testing.assert_close(analyzer.analyze(x).relevance, x.flip(1))
+
+
+def test_statistics_that_a_function_updates_are_put_back_after_failure_too() -> None:
+    x = torch.randn(40, 2, 4, 4)
+    model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(12, 4)).eval()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+    def trains(model: nn.Module, x: Tensor, index: Tensor) -> Tensor:
+        model.train()
+        model(x)
+        if x.mean() > 10:
+            raise RuntimeError("no")
+        return x
+
+    analyzer = ExternalMethod(model, function=trains)
+    analyzer.analyze(x)
+    with pytest.raises(RuntimeError, match="no"):
+        analyzer.analyze(x + 100)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+
+
+def test_a_model_that_updates_its_own_statistics_is_left_as_it_is() -> None:
+    class Adapting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.head = nn.BatchNorm1d(4), nn.Linear(4, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            norm = self.norm
+            return self.head(nn.functional.batch_norm(x, norm.running_mean, norm.running_var, training=True))
+
+    model, x = Adapting().eval(), torch.randn(6, 4)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    GivenRelevance(model, relevance=x).analyze(x)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name]), name

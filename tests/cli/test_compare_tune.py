@@ -117,6 +117,14 @@ def test_tune_ranks_candidates_and_draws_them() -> None:
     assert order == sorted(order, reverse=True)
 
 
+def test_tune_tells_what_it_found_where_no_candidate_has_a_score_for_every_sample(tmp_path: Path) -> None:
+    np.save(tmp_path / "masks.npy", np.zeros((4, 8, 8)))
+    places = ["--metric", "rank_accuracy", "--masks", tmp_path / "masks.npy"]
+    result = run("tune", MODEL, folder_of(*[8] * 4), "--try", "saliency", "--held-out", "0", *places)
+    assert result.exit_code == 0, result.output
+    assert "undefined for all 4" in result.stdout and "Wrote the figure" not in result.stdout
+
+
 def test_tune_refuses_a_space_that_makes_no_sense() -> None:
     result = run("tune", MODEL, folder_of(8, 8, 8), "--try", "lrp.epsilon(epsilo=[1])", "--metric", "gini")
     assert result.exit_code == 2 and "no parameter 'epsilo'" in result.stderr

@@ -84,7 +84,16 @@ def test_bars_are_means_of_magnitudes_with_students_interval() -> None:
     half = 4.302652729911275 * 2 / np.sqrt(3)  # t of 2 degrees of freedom at 0.975; standard deviation of 1, 3, 5
     assert np.allclose(segments[0][:, 0], [0, 3 + half])  # cut at zero
     assert np.allclose(segments[1][:, 0], [2, 2])
-    assert names(summary(table[:1], style="bars")) == ["1", "0"]
+
+
+def test_of_one_sample_there_are_bars_and_no_interval() -> None:
+    ax = summary(torch.tensor([[1.0, -2.0]]), style="bars", scale=3.0)
+    assert names(ax) == ["1", "0"]
+    assert ax.get_xlabel() == "mean |relevance|" and ax.get_xlim()[1] == pytest.approx(1.04 * 3)
+    (segments,) = (each.get_segments() for each in ax.collections)  # type: ignore[attr-defined]
+    assert not any(len(segment) for segment in segments)  # no whiskers
+    table = torch.tensor([[1.0, -2.0], [2.0, torch.nan]])
+    assert "95 % interval" in summary(table, style="bars").get_xlabel()
 
 
 def test_nan_is_left_out_and_counted() -> None:

@@ -4,6 +4,7 @@ from xaicore.analyzers import baselines
 from xaicore.analyzers.advice import Advice
 from xaicore.analyzers.api import create_analyzer, create_analyzers, explain, explain_each
 from xaicore.analyzers.base import Analyzer, check_is_module
+from xaicore.analyzers.cells import cell_labels, cell_sizes, default_cells
 from xaicore.analyzers.evaluation import Evaluation
 from xaicore.analyzers.expansion import Attribution, ExpansionAnalyzer
 from xaicore.analyzers.external import ExternalMethod, GivenRelevance
@@ -34,9 +35,12 @@ __all__ = [
     "Translation",
     "TranslationAverage",
     "baselines",
+    "cell_labels",
+    "cell_sizes",
     "check_is_module",
     "create_analyzer",
     "create_analyzers",
+    "default_cells",
     "explain",
     "explain_each",
     "resolve_target",

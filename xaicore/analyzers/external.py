@@ -37,7 +37,8 @@ class ExternalMethod(_External):
     Parameters
     ----------
     model : torch.nn.Module or callable
-        Runs in evaluation mode while the function does, and is left as it is.
+        Runs in evaluation mode while the function does, and is left as it is: its modes, buffers, gradients and hooks.
+        Only weights that the function overwrites it must put back itself.
     function : callable
         ``function(model, inputs, index)`` returns the relevance of a batch, as a tensor or array like the inputs.
         ``inputs`` is what the model takes: a tensor, or a tuple or dict of them (arrays, for a model on arrays).

@@ -110,12 +110,14 @@ def command(
             engine=engine,
         )
         figure = folder / "ranking.png"
-        drawn: Figure = ranking.plot().figure  # type: ignore[assignment]
-        drawn.savefig(figure, dpi=200)
+        drawable = any(math.isfinite(each.mean) for each in ranking)
+        if drawable:
+            drawn: Figure = ranking.plot().figure  # type: ignore[assignment]
+            drawn.savefig(figure, dpi=200)
     if as_json:
         echo_json(_json(ranking))
         return
-    click.echo(f"{ranking}\n\nWrote the figure to {figure}")
+    click.echo(f"{ranking}\n\nWrote the figure to {figure}" if drawable else str(ranking))
     if timing:
         click.echo(f"\n{engine.report}")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import operator
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeGuard
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class Snapshot:
@@ -27,6 +27,7 @@ class Snapshot:
         values = [value for own in attributes for value in own.values()]
         self._buffers = [(buffer, buffer.detach().clone()) for buffer in writable]
         self._versions = [buffer._version for buffer in writable]
+        self._statistics = [(numbers, torch.cat([writable[n] for n in numbers])) for numbers in _uncounted(writable)]
         self._stores = [(store, dict(store)) for store in (*attributes, *values) if isinstance(store, dict)]
         self._lists = [(value, list(value)) for value in values if isinstance(value, list)]
         self._random = random.getstate(), np.random.get_state()
@@ -41,11 +42,17 @@ class Snapshot:
                 store.update(before)
         for value, items in self._lists:
             value[:] = items
-        for number, (buffer, content) in enumerate(self._buffers):
-            if buffer._version != self._versions[number]:
-                with torch.no_grad():
-                    buffer.copy_(content)
-                self._versions[number] = buffer._version
+        written = {
+            number for number, version in enumerate(self._versions) if self._buffers[number][0]._version != version
+        }
+        for numbers, content in self._statistics:
+            if not torch.equal(torch.cat([self._buffers[number][0] for number in numbers]), content):
+                written.update(numbers)
+        for number in written:
+            buffer, as_it_was = self._buffers[number]
+            with torch.no_grad():
+                buffer.copy_(as_it_was)
+            self._versions[number] = buffer._version
 
 
 @contextlib.contextmanager
@@ -56,6 +63,19 @@ def untouched(model: nn.Module) -> Iterator[None]:
         yield
     finally:
         snapshot.restore()
+
+
+def _uncounted(buffers: Sequence[Tensor]) -> list[list[int]]:
+    """The numbers of buffers that may change without a new version, by type and device.
+
+    Batch norm in training writes its running statistics, which are vectors, like that. Together they are compared in
+    one step, which a GPU need wait for once only.
+    """
+    found: dict[tuple[torch.device, torch.dtype], list[int]] = {}
+    for number, buffer in enumerate(buffers):
+        if buffer.ndim == 1 and buffer.is_floating_point() and not buffer.is_meta:
+            found.setdefault((buffer.device, buffer.dtype), []).append(number)
+    return list(found.values())
 
 
 def _renormalises(module: nn.Module) -> TypeGuard[nn.Embedding]:

@@ -17,8 +17,22 @@ _SCALES = ("signed", "magnitude", "")
 _COMMAND_NAME = re.compile(r"[a-z][a-z0-9-]*")
 
 
+class _InNamespace:
+    """What is called "namespace.name"."""
+
+    name: str
+
+    @property
+    def namespace(self) -> str:
+        return self.name.partition(".")[0]
+
+    @property
+    def bare_name(self) -> str:
+        return self.name.partition(".")[2]
+
+
 @dataclass(frozen=True, kw_only=True)
-class MethodSpec:
+class MethodSpec(_InNamespace):
     """One method of explanation.
 
     Parameters
@@ -43,14 +57,6 @@ class MethodSpec:
     def __post_init__(self) -> None:
         _check_dotted(self)
         _check_tuples(self, "aliases", "inputs", "sources")
-
-    @property
-    def namespace(self) -> str:
-        return self.name.partition(".")[0]
-
-    @property
-    def bare_name(self) -> str:
-        return self.name.partition(".")[2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +86,7 @@ class MappingSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MetricSpec:
+class MetricSpec(_InNamespace):
     """A metric that judges explanations.
 
     Parameters
@@ -108,17 +114,9 @@ class MetricSpec:
         _check_dotted(self)
         _check_tuples(self, "sources", "needs", "aliases")
 
-    @property
-    def namespace(self) -> str:
-        return self.name.partition(".")[0]
-
-    @property
-    def bare_name(self) -> str:
-        return self.name.partition(".")[2]
-
 
 @dataclass(frozen=True, kw_only=True)
-class RendererSpec:
+class RendererSpec(_InNamespace):
     """A way to draw relevance, of one sample or of all.
 
     The target is called with keywords, ``target(relevance=..., ax=..., **options)``; it draws on the axes, or on new
@@ -162,14 +160,6 @@ class RendererSpec:
             raise PluginError(f"RendererSpec {self.name!r} needs an input: say with given_as which parameter takes it.")
         if self.measure and not _TARGET.fullmatch(self.measure):
             raise PluginError(f"RendererSpec: measure {self.measure!r} is no import string; write 'package.module:f'.")
-
-    @property
-    def namespace(self) -> str:
-        return self.name.partition(".")[0]
-
-    @property
-    def bare_name(self) -> str:
-        return self.name.partition(".")[2]
 
 
 @dataclass(frozen=True, kw_only=True)

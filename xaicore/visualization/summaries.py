@@ -72,12 +72,15 @@ def summary(
     means = np.array([np.nanmean(own) if np.isfinite(own).any() else 0.0 for own in sizes.T])
     order = split_at(means, top)[0]
     ax = own_axes(ax, (4.2, 0.6 + SUMMARY_ROW * len(order)))
+    measure = "relevance" if style == "dots" else "mean |relevance|"
     if style == "bars":
+        if np.isfinite(sizes[:, order]).sum(0).max() > 1:  # of one sample there is no interval
+            measure += ", 95 % interval"
         _draw_bars(ax, sizes[:, order], means[order], scale)
     else:
         _draw_dots(ax, table[:, order], None if seen is None else seen[:, order], scale, colours(cmap), colorbar)
     label_rows(ax, [texts[place] for place in order])
-    note(ax, "relevance" if style == "dots" else "mean |relevance|, 95 % interval")
+    note(ax, measure)
     note(ax, f"{len(order)} of {table.shape[1]} features" if len(order) < table.shape[1] else "")
     note(ax, non_finite_note(table))
     _titled(ax, title)
@@ -123,14 +126,14 @@ def _draw_bars(ax: Axes, sizes: Array, means: Array, scale: float | None) -> Non
 
     counts = np.isfinite(sizes).sum(0)
     spread = np.array([
-        np.nanstd(own, ddof=1) / np.sqrt(count) * t.ppf(0.975, count - 1) if count > 1 else 0.0
+        np.nanstd(own, ddof=1) / np.sqrt(count) * t.ppf(0.975, count - 1) if count > 1 else np.nan
         for own, count in zip(sizes.T, counts, strict=True)
     ])  # fmt: skip
     whiskers = {"elinewidth": 0.7, "capsize": 2, "capthick": 0.7, "ecolor": "black"}
     low = np.minimum(spread, means)  # a mean of magnitudes is never below zero
     ax.barh(range(len(means)), means, xerr=[low, spread], color=_PLAIN, height=0.7, error_kw=whiskers)
     if scale is not None:
-        ax.set_xlim(0, 1.04 * max(symmetric_limit(means, scale), float((means + spread).max())))
+        ax.set_xlim(0, 1.04 * max(symmetric_limit(means, scale), float((means + np.nan_to_num(spread)).max())))
 
 
 def _spread(places: Array, limit: float) -> Array:

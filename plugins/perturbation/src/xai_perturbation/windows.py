@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xai_perturbation.features.grids import default_cells, sizes_over
+from xaicore.analyzers import cell_sizes, default_cells
 from xaicore.errors import InputError, ParameterError, nearest
 
 Sizes = int | tuple[int, ...]
@@ -53,7 +53,7 @@ class Windows:
         inside : bool
             The last window of a dimension is moved back until it is whole. Otherwise it ends with the input.
         """
-        sizes = sizes_over(window, name, shape, "window")
+        sizes = cell_sizes(window, name, shape, "window")
         steps = _strides(stride, sizes, name, shape)
         starts = []
         for size, step, length in zip(sizes, steps, shape, strict=True):
@@ -138,7 +138,7 @@ def resolve_windows(
         size = window[name] if isinstance(window, Mapping) else window
         step = stride.get(name) if isinstance(stride, Mapping) else stride
         found[name] = Windows.sliding(
-            default_cells(x) if size is None else size, step, name, tuple(x.shape[1:]), inside=inside
+            default_cells(tuple(x.shape[1:])) if size is None else size, step, name, tuple(x.shape[1:]), inside=inside
         )
     return found
 
@@ -164,7 +164,7 @@ def _strides(stride: Sizes | None, sizes: tuple[int, ...], name: str, shape: tup
         halves = tuple(-(-size // 2) for size in sizes)
         return halves if len(shape) == 1 else (sizes[0], *halves[1:])
     if isinstance(stride, int) and len(shape) > 1:
-        return (sizes[0], *sizes_over(stride, name, shape, "stride")[1:])
+        return (sizes[0], *cell_sizes(stride, name, shape, "stride")[1:])
     if isinstance(stride, tuple) and len(stride) == len(shape) - 1 > 0:
-        return (sizes[0], *sizes_over(stride, name, shape, "stride")[1:])
-    return sizes_over(stride, name, shape, "stride")
+        return (sizes[0], *cell_sizes(stride, name, shape, "stride")[1:])
+    return cell_sizes(stride, name, shape, "stride")

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from xai_evaluation.faithfulness.flipping import NON_FINITE, NON_FINITE_OUTPUT
-from xai_evaluation.faithfulness.patches import check_patch, sizes_over
+from xai_evaluation.faithfulness.patches import check_patch
 from xai_evaluation.faithfulness.replacing import Replacement, resolve_fill
 from xai_evaluation.parameters import check_choice, check_count, check_flag, check_seed, check_size
 from xai_evaluation.robustness.neighbours import Noisy
+from xaicore.analyzers import cell_sizes, default_cells
 from xaicore.engine import Block, generator
 from xaicore.errors import InputError, ParameterError
 from xaicore.scoring import QUANTITIES, Case, Metric, Scores
@@ -147,7 +148,8 @@ class Infidelity(Metric):
         boxes = {}
         for key, (name, shape) in enumerate(shapes.items()):
             given = self.size.get(name) if isinstance(self.size, dict) else self.size
-            boxes[name] = (key, sizes_over(given, name, shape, "size"), shape)
+            size = default_cells(shape) if given is None else given
+            boxes[name] = (key, cell_sizes(size, name, shape, "size"), shape)
 
         def run(block: Block) -> tuple[dict[str, Tensor], Tensor]:
             gone = {

@@ -8,11 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from xaicore.analyzers import cell_labels, default_cells
 from xaicore.errors import InputError, ParameterError, nearest
 from xaicore.scoring import Case
-
-_CELLS = {1: 64, 2: 8, 3: 4}
-"""Along each dimension of positions, how many patches there are at most where nobody says how large they are."""
 
 
 class Patches:
@@ -70,7 +68,8 @@ class Patches:
             if tuple(relevance.shape) != shape:
                 raise InputError(f"relevance of shape {tuple(relevance.shape)} for input {name!r} of shape {shape}")
             given = patch.get(name) if isinstance(patch, Mapping) else patch
-            own = _labels(sizes_over(given, name, shape[1:]), shape[1:])
+            size = default_cells(shape[1:]) if given is None else given
+            own = cell_labels(size, name, shape[1:], "patch") if shape[1:] else torch.zeros((), dtype=torch.long)
             labels[name] = (own + count).to(case.evaluation.device)
             count += int(own.max()) + 1
         return cls(labels)
@@ -117,33 +116,3 @@ def _check_names(patch: Any, case: Case) -> None:
                 f"patch: no input {name!r} has relevance; these have: {', '.join(map(repr, known))}."
                 f"{nearest(str(name), known)}"
             )
-
-
-def sizes_over(
-    patch: int | tuple[int, ...] | None, name: str, shape: tuple[int, ...], what: str = "patch"
-) -> tuple[int, ...]:
-    """The size of a patch along each dimension of a sample; no larger than this."""
-    behind = shape[1:] if len(shape) > 1 else shape
-    if patch is None:
-        cells = _CELLS.get(len(behind), 2)
-        patch = tuple(-(-length // cells) for length in behind) if len(shape) > 1 else (1,) * len(shape)
-    sizes = (patch,) * len(behind) if isinstance(patch, int) else patch
-    if len(sizes) == len(behind) < len(shape):
-        sizes = (shape[0], *sizes)
-    if len(sizes) != len(shape):
-        raise ParameterError(
-            f"{what}={patch!r} does not fit input {name!r}, whose samples have shape {shape}: give an int, or a tuple "
-            f"of {len(behind)}"
-            + (f", or of {len(shape)} with the channels in front" if len(behind) < len(shape) else "")
-        )
-    return tuple(min(size, length) for size, length in zip(sizes, shape, strict=True))
-
-
-def _labels(sizes: tuple[int, ...], shape: tuple[int, ...]) -> Tensor:
-    """The number of the patch of each entry; with 1 for the channels where a patch has them all."""
-    labels = torch.zeros([1] * len(shape), dtype=torch.long)
-    for dim, (size, length) in enumerate(zip(sizes, shape, strict=True)):
-        along = torch.arange(length) // size
-        labels = labels * (-(-length // size)) + along.view([length if at == dim else 1 for at in range(len(shape))])
-    spans = len(shape) > 1 and sizes[0] == shape[0]
-    return labels[:1] if spans else labels

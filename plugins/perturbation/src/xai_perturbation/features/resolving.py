@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xai_perturbation.features.grids import default_cells, grid_labels
 from xai_perturbation.features.groups import OUTSIDE, Features
 from xai_perturbation.segmentation import ALGORITHMS, Segmentation
-from xaicore.analyzers import Evaluation
+from xaicore.analyzers import Evaluation, cell_labels, default_cells
 from xaicore.errors import InputError, ParameterError, nearest
 
 
@@ -96,7 +95,9 @@ def _labels(features: Any, name: str, x: Tensor, evaluation: Evaluation) -> Tens
     if isinstance(features, Segmentation):
         return features(name, x)
     if features is None or isinstance(features, int | tuple):
-        return grid_labels(default_cells(x) if features is None else features, name, x)
+        shape = tuple(x.shape[1:])
+        cells = default_cells(shape) if features is None else features
+        return cell_labels(cells, name, shape, "features").to(x.device)[None]
     return _given(features, name, x, evaluation)
 
 

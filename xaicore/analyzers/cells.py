@@ -1,4 +1,4 @@
-"""Grids: cells of one size over the dimensions of an input."""
+"""Grids: cells of one size over the dimensions of an input, which are covered, exchanged or replaced together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CELLS_BY_DIMENSIONS = {1: 64, 2: 8, 3: 4}
 """How many cells the default grid has along each dimension: 64 in all."""
 
 
-def sizes_over(given: int | tuple[int, ...], name: str, shape: tuple[int, ...], what: str) -> tuple[int, ...]:
+def cell_sizes(given: int | tuple[int, ...], name: str, shape: tuple[int, ...], what: str) -> tuple[int, ...]:
     """Sizes for each dimension of a sample, from an int or tuple that may leave out the channels.
 
     Parameters
@@ -33,8 +33,8 @@ def sizes_over(given: int | tuple[int, ...], name: str, shape: tuple[int, ...], 
     """
     if not shape:
         raise InputError(
-            f"input {name!r} has one number a sample, which has no parts: name the inputs that are to be perturbed in "
-            f"a dict, as in {what}={{'image': ...}}"
+            f"input {name!r} has one number a sample, which has no parts: name the inputs that have some in a dict, as "
+            f"in {what}={{'image': ...}}"
         )
     behind = len(shape) if len(shape) == 1 else len(shape) - 1
     sizes = (given,) * behind if isinstance(given, int) else given
@@ -48,23 +48,27 @@ def sizes_over(given: int | tuple[int, ...], name: str, shape: tuple[int, ...], 
     return tuple(min(size, length) for size, length in zip(sizes, shape, strict=True))
 
 
-def default_cells(x: Tensor) -> int | tuple[int, ...]:
-    """The cells of the default grid: single columns or tokens of (B, F), else at most 64 cells in all."""
-    lengths = x.shape[2:]
+def default_cells(shape: tuple[int, ...]) -> int | tuple[int, ...]:
+    """The cells of the default grid of a sample: single columns or tokens of (F,), else at most 64 cells in all."""
+    lengths = shape[1:]
     if not lengths:
         return 1
     cells = _CELLS_BY_DIMENSIONS.get(len(lengths), 2)
     return tuple(-(-length // cells) for length in lengths)
 
 
-def grid_labels(cells: int | tuple[int, ...], name: str, x: Tensor) -> Tensor:
-    """The number of the grid cell of each entry, (1, ...), with 1 for the channels where cells have them all."""
-    shape = tuple(x.shape[1:])
-    labels = torch.zeros([1] * x.ndim, dtype=torch.long, device=x.device)
-    for dim, (size, length) in enumerate(zip(sizes_over(cells, name, shape, "features"), shape, strict=True), start=1):
+def cell_labels(cells: int | tuple[int, ...], name: str, shape: tuple[int, ...], what: str) -> Tensor:
+    """The number of the cell of each entry of a sample, with 1 for the channels where cells have them all.
+
+    Cells are numbered by position, the last dimension fastest; where sizes do not divide the sample, those at its far
+    border are smaller. The parameters are those of `cell_sizes`.
+    """
+    sizes = cell_sizes(cells, name, shape, what)
+    labels = torch.zeros([1] * len(shape), dtype=torch.long)
+    for dim, (size, length) in enumerate(zip(sizes, shape, strict=True)):
         if size == length:
             continue
-        along = torch.arange(length, device=x.device) // size
-        view = [length if at == dim else 1 for at in range(x.ndim)]
-        labels = labels * (-(-length // size)) + along.view(view)
-    return labels.expand(1, 1 if len(shape) > 1 and labels.shape[1] == 1 else shape[0], *shape[1:])
+        along = torch.arange(length) // size
+        labels = labels * (-(-length // size)) + along.view([length if at == dim else 1 for at in range(len(shape))])
+    spanning = len(shape) > 1 and sizes[0] == shape[0]
+    return labels.expand(1 if spanning else shape[0], *shape[1:])
