@@ -174,6 +174,20 @@ def test_several_metrics_share_one_explanation() -> None:
     assert engine.report.rows == 6 + (6 + 6 * 3)  # for the sweep the explanation is made anew, and once
 
 
+def test_what_a_metric_refuses_names_the_metric_and_what_the_method_refuses_does_not() -> None:
+    class Picky(Largest):
+        """Refuses everything."""
+
+        def score(self, case: Any) -> Scores:
+            raise InputError("give something else")
+
+    analyzer = InputTimesGradient(small_model())
+    with pytest.raises(InputError, match=r"^Picky: give something else$"):
+        evaluate(analyzer, images(2), [Largest(), Picky()])
+    with pytest.raises(InputError, match=r"^Input 'input' has"):
+        evaluate(analyzer, images(2) * math.nan, Largest())
+
+
 def test_engine_settings_are_options() -> None:
     expected = evaluate(analyzer(), images(), Scaling())["Scaling"]
     for options in ({"batch_size": 2}, {"progress": False}, {"engine": Engine(batch_size=5)}):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -293,8 +294,8 @@ def test_targets_that_are_called_alike_stay_apart(model: nn.Module) -> None:
     def one(y: Tensor) -> Tensor:
         return y[:, 1]
 
-    found = xaicore.compare(model, X, methods="saliency", classes=[first, one, 2])
-    assert found.groups == ["one", "one (2)", "class 2"]
+    found = xaicore.compare(model, X, methods="saliency", classes=[first, one, 2, xaicore.Contrast(0, 1)])
+    assert found.groups == ["one", "one (2)", "class 2", "0 vs 1"]
     same(found["one (2)", "gradients.saliency"], xaicore.explain(model, X, method="saliency", target=one))
 
 
@@ -352,3 +353,24 @@ def test_forms_of_images_are_refused_for_tables() -> None:
     assert len(found.plot(form="heatmap", true=torch.tensor([0, 1, 2])).axes) == 6
     with pytest.raises(InputError, match="form='contours' draws images"):
         found.plot(form="contours")
+
+
+def test_samples_without_a_score_are_in_no_curve_of_the_report(
+    model: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = xaicore.compare(model, X, methods=METHODS[:2], metrics={"evaluation.pixel_flipping": {"patch": 5}})
+    scores = found.scores[""]["evaluation.pixel_flipping"]
+    hole = scores["lrp.epsilon"].values.clone()
+    hole[0] = torch.nan
+    scores["lrp.epsilon"] = replace(scores["lrp.epsilon"], values=hole)
+    written: list[Any] = []
+    monkeypatch.setattr(
+        "xaicore.studies.comparison.reporting.write_report", lambda report, path: written.append(report)
+    )
+    found.report(tmp_path / "page.html")
+    (curve,) = written[0].curves
+    whole = {name: each.curve.y for name, each in scores.items()}
+    torch.testing.assert_close(torch.tensor(curve.lines["lrp.epsilon"]).double(), whole["lrp.epsilon"][1:].mean(0))
+    saliency = torch.tensor(curve.lines["gradients.saliency"]).double()
+    torch.testing.assert_close(saliency, whole["gradients.saliency"].mean(0))
+    assert "for which the metric is defined" in curve.caption

@@ -109,6 +109,17 @@ def test_a_candidate_that_fails_is_told_with_its_reason_and_the_others_are_ranke
         xaicore.tune(model, X, space[1], metric="evaluation.gini")
 
 
+def test_a_row_of_the_table_is_one_line_whatever_failed(model: nn.Module) -> None:
+    class Fussy(Nearness):
+        def score(self, case: Case) -> Scores:
+            if case.explanation.parameters["epsilon"] == 1.0:
+                raise InputError("this\n  went wrong")
+            return super().score(case)
+
+    ranking = xaicore.tune(model, X, {"method": ["lrp.epsilon"], "epsilon": [0.25, 1.0]}, metric=Fussy())
+    assert len(ranking.table().splitlines()) == 3 and "failed: this went wrong" in ranking.table()
+
+
 def test_each_sample_keeps_its_own_target_and_mask(model: nn.Module) -> None:
     seen = []
 

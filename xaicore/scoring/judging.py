@@ -9,7 +9,7 @@ from xaicore.analyzers import Analyzer
 from xaicore.analyzers.jobs import engine_of
 from xaicore.engine import is_stream
 from xaicore.engine.streams import batches_of
-from xaicore.errors import InputError, ParameterError
+from xaicore.errors import InputError, ParameterError, XaicoreError
 from xaicore.plugins import find_metric, resolve
 from xaicore.scoring.case import Case
 from xaicore.scoring.metric import Metric
@@ -100,8 +100,16 @@ def evaluate(
 
 
 def judge(case: Case, metrics: Mapping[str, Metric]) -> dict[str, Scores]:
-    """What metrics say of one case, by the names they are given under."""
-    return {name: metric.score(case) for name, metric in metrics.items()}
+    """What metrics say of one case, by the names they are given under; an error of one says which."""
+    len(case)  # what is wrong with the explanation itself is no fault of a metric
+    found = {}
+    for name, metric in metrics.items():
+        try:
+            found[name] = metric.score(case)
+        except XaicoreError as error:
+            error.args = (f"{name}: {error}",)
+            raise
+    return found
 
 
 def resolve_metrics(metrics: Metrics) -> dict[str, Metric]:

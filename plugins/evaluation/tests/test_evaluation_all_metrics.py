@@ -212,6 +212,14 @@ def test_of_relevance_that_is_not_finite_it_gives_no_number_and_says_so(
 
 
 @every_metric
+def test_batches_of_a_stream_say_the_same_of_it_once(spec: MetricSpec, model: nn.Module) -> None:
+    wrong = Times(model, factor=math.nan)
+    whole = judged(spec, wrong)
+    parts = [judged(spec, wrong, X[part], MASKS[part]) for part in (slice(1), slice(1, 3))]
+    assert tuple(Scores.concat(parts).notes) == tuple(whole.notes)
+
+
+@every_metric
 def test_the_model_and_the_inputs_stay_as_they_are(spec: MetricSpec) -> None:
     model = nn.Sequential(*small_cnn(dtype=torch.float64), nn.Dropout(0.5)).train()
     model[0].weight.requires_grad_(False)

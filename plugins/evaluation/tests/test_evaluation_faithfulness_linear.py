@@ -210,6 +210,15 @@ def test_the_slope_of_a_linear_model_has_no_infidelity(perturbation: str) -> Non
     torch.testing.assert_close(found.values, torch.zeros(5, dtype=torch.float64), rtol=0, atol=1e-25)
 
 
+@pytest.mark.parametrize("perturbation", ["square", "gaussian"])
+def test_a_slope_is_not_judged_by_perturbations_that_change_nothing(perturbation: str) -> None:
+    wrong = GivenRelevance(linear([[1.0, 2.0]]), relevance=torch.full((2, 2), 9.0, dtype=torch.float64))
+    x = torch.tensor([[0.0, 0.0], [1.0, -2.0]], dtype=torch.float64)  # the first has no range, and is its own fill
+    found = Infidelity(perturbation=perturbation, relevance="slope", samples=5).score(Case(wrong, x, 0))
+    assert found.values.isnan().tolist() == [True, False]
+    assert found.notes == ["undefined where no perturbation changes the sample"]
+
+
 def test_infidelity_of_no_relevance_is_the_mean_squared_loss() -> None:
     # Boxes of all columns: there is one of them only.
     case = Case(Times(linear(WEIGHT, BIAS), factor=0.0), X, 1)

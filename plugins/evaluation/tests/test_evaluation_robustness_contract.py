@@ -96,8 +96,19 @@ def test_neighbours_that_equal_the_sample_are_left_out() -> None:
     scores = Continuity(neighbours=neighbours).score(Case(InputTimesGradient(network()), x))
     assert torch.isfinite(scores.values).tolist() == [True, False]
     assert scores.details["ratios"].isnan().tolist() == [[True, False], [True, True]]
-    assert any("3 of 4 neighbours" in note for note in scores.notes)
-    assert any("undefined for 1 samples" in note for note in scores.notes)
+    assert scores.notes == [
+        "neighbours that equal the sample were left out",
+        "undefined where all neighbours equal the sample: nothing was changed",
+    ]
+
+
+@pytest.mark.parametrize("cls", [MaxSensitivity, AverageSensitivity, LocalLipschitz])
+@pytest.mark.parametrize("given", [{"radius": 1e-30}, {"relative": True}], ids=["rounded away", "constant"])
+def test_a_ball_of_one_point_says_nothing(cls, given) -> None:
+    # Not 0, the best value there is, where no other point was tried.
+    scores = cls(**given).score(Case(InputTimesGradient(network()), torch.ones(2, 1, 8, 8, dtype=torch.float64)))
+    assert scores.undefined == 2
+    assert any("all neighbours equal the sample" in note for note in scores.notes)
 
 
 def test_a_constant_image_does_not_change_when_it_is_moved() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xaicore.analyzers import Analyzer, CallableEvaluation, GivenRelevance, create_analyzers, explain_each
+from xaicore.analyzers import Analyzer, CallableEvaluation, Contrast, GivenRelevance, create_analyzers, explain_each
 from xaicore.analyzers.api import Methods
 from xaicore.analyzers.jobs import engine_of
 from xaicore.analyzers.quantities import Ranked
@@ -182,6 +182,8 @@ def _title(target: Any) -> str:
         return "predicted"
     if isinstance(target, int):
         return f"class {target}"
+    if isinstance(target, Contrast):
+        return f"{target.a} vs {target.b}"
     return str(getattr(target, "__name__", target))
 
 

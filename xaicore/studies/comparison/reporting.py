@@ -117,8 +117,12 @@ def _brief(view: MetricView) -> MetricView:
 
 
 def _curve_view(metric: str, scores: Mapping[str, Scores]) -> CurveView | None:
-    """The mean curves of all columns, with their intervals, where they were looked at in the same places."""
-    curves = {column: each.curve for column, each in scores.items() if each.curve is not None}
+    """The mean curves of all columns, with their intervals, where they were looked at in the same places.
+
+    Samples for which the metric is not defined are in neither scores nor curves.
+    """
+    defined = {column: each.defined for column, each in scores.items()}
+    curves = {column: each.curve for column, each in defined.items() if each.curve is not None and len(each)}
     if not curves:
         return None
     first = next(iter(curves.values()))
@@ -127,6 +131,7 @@ def _curve_view(metric: str, scores: Mapping[str, Scores]) -> CurveView | None:
         for column, each in curves.items()
         if each.x.shape == first.x.shape and bool((each.x == first.x).all())
     }
+    others = [column for column in curves if column not in same]
     return CurveView(
         title=metric.partition(".")[2] or metric,
         x_label=first.x_label,
@@ -134,7 +139,8 @@ def _curve_view(metric: str, scores: Mapping[str, Scores]) -> CurveView | None:
         x=first.x.tolist(),
         lines={column: each.mean().tolist() for column, each in same.items()},
         bands={column: _band(each) for column, each in same.items()},
-        caption="Means over the samples; the bands are 95 % bootstrap intervals of the mean.",
+        caption="Means over the samples for which the metric is defined; the bands are 95 % bootstrap intervals of the "
+        "mean." + (f" Without {', '.join(others)}: looked at in other places." if others else ""),
     )
 
 

@@ -121,7 +121,8 @@ class Ranking(Sequence[Candidate]):
         head = f"{self.metric.partition('.')[2] or self.metric} {arrow(self.higher_is_better)}"
         rows = []
         for place, each in enumerate(self.candidates, start=1):
-            score = f"failed: {each.failure}" if each.scores is None else each.scores.summary()
+            failure = " ".join(each.failure.split())  # a row is one line
+            score = f"failed: {failure}" if each.scores is None else each.scores.summary()
             chance = "" if place == 1 or math.isnan(each.p_value) else _probability(each.p_value)
             rows.append([str(place), each.name, score, chance])
         return aligned(["RANK", "CANDIDATE", head, "P (AS GOOD AS THE BEST)"], rows)

@@ -57,9 +57,9 @@ class Completeness(Metric):
         nothing = (goal == 0) & torch.full_like(goal, self.relative, dtype=torch.bool)
         broken = ~torch.isfinite(gap)
         if nothing.any():
-            notes.append(f"undefined for {int(nothing.sum())} samples: the value to explain is 0 (relative=False)")
+            notes.append("undefined where the value to explain is 0: relative=False does not divide by it")
         if broken.any():
-            notes.append(f"undefined for {int(broken.sum())} samples: relevance has no finite sum")
+            notes.append("undefined where the sum of relevance, or the value to explain, is not finite")
         return self.scores(values.masked_fill(nothing | broken, torch.nan), details={"gap": gap}, notes=notes)
 
     def _reference(self, case: Case) -> tuple[Tensor, str]:

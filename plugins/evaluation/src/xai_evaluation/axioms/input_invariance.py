@@ -115,9 +115,9 @@ class InputInvariance(Metric):
         zero, broken = size == 0, ~(torch.isfinite(size) & torch.isfinite(change))
         notes = []
         if zero.any():
-            notes.append(f"undefined for {int(zero.sum())} samples: all their relevance is 0")
+            notes.append("undefined where all relevance is 0")
         if broken.any():
-            notes.append(f"undefined for {int(broken.sum())} samples: there is relevance that is not finite")
+            notes.append("undefined where relevance is not finite")
         values = torch.where(zero | broken, torch.nan, change / size)
         return self.scores(values, details={"change": change}, notes=notes)
 

@@ -28,7 +28,7 @@ class NonSensitivity(Metric):
     than ``epsilon`` times the largest change that any feature makes, or by more than rounding can (16 units in the last
     place of the largest output).
 
-    NaN where relevance is not finite. Where all relevance is 0, no feature has any. ``details`` has both parts:
+    NaN where relevance or outputs are not finite. Where all relevance is 0, no feature has any. ``details`` has both parts:
     ``relevance_without_influence`` and ``influence_without_relevance``.
 
     Parameters
@@ -68,7 +68,7 @@ class NonSensitivity(Metric):
         rounding = _ROUNDING * torch.finfo(outputs.dtype).eps * outputs.double().flatten(1).abs().amax(1).cpu()
         idle = influence <= torch.maximum(self.epsilon * influence.amax(1), rounding)[:, None]
         broken = ~torch.isfinite(sizes).all(1) | ~torch.isfinite(influence).all(1)
-        notes = [f"undefined for {int(broken.sum())} samples: relevance or outputs are not finite"]
+        notes = ["undefined where relevance or outputs are not finite"]
         parts = {
             "relevance_without_influence": (idle & ~silent).double().mean(1).masked_fill(broken, torch.nan),
             "influence_without_relevance": (silent & ~idle).double().mean(1).masked_fill(broken, torch.nan),

@@ -19,6 +19,7 @@ from xaicore.scoring import QUANTITIES, Case, Metric, Scores
 
 PERTURBATIONS = ("square", "gaussian")
 MEANINGS = ("contribution", "slope")
+UNCHANGED = "undefined where no perturbation changes the sample"
 
 
 class Infidelity(Metric):
@@ -55,7 +56,8 @@ class Infidelity(Metric):
 
     Notes
     -----
-    NaN where relevance or outputs are not finite. A map of zeros has the mean squared change of the output.
+    NaN where relevance or outputs are not finite, and for a slope where no perturbation changes the sample (noise on a
+    constant one, which has no range; zeros in place of zeros). A map of zeros has the mean squared change of the output.
 
     References
     ----------
@@ -108,8 +110,13 @@ class Infidelity(Metric):
         predicted, lost = (torch.empty(len(case), self.samples, dtype=torch.float64, device=device) for _ in range(2))
         run = self._noisy(case, relevance) if self.perturbation == "gaussian" else self._squares(case, relevance)
 
+        moved = torch.zeros_like(start, dtype=torch.bool)
+
         def measured(block: Block) -> tuple[Tensor, Tensor]:
             rows, expected = run(block)
+            for name in relevance:
+                differs = block.grid(rows[name]) != block.cross(case.varied[name])
+                moved[block.start : block.stop] |= differs.flatten(1).any(1)
             return expected, block.of(start)[:, None] - block.grid(case.scores(rows, block, self.quantity))
 
         for block, (expected, loss) in case.sweep(self.samples, measured):
@@ -122,9 +129,11 @@ class Infidelity(Metric):
         finite = torch.stack([each.flatten(1).isfinite().all(1) for each in relevance.values()]).all(0)
         values = (predicted - lost).square().mean(1)
         broken = finite & ~values.isfinite()
-        said = {NON_FINITE: ~finite, NON_FINITE_OUTPUT: broken}
+        # Any slope is right about a perturbation that changes nothing; a contribution says what is lost even then.
+        idle = ~moved if self.relevance == "slope" else torch.zeros_like(moved)
+        said = {NON_FINITE: ~finite, NON_FINITE_OUTPUT: broken, UNCHANGED: finite & idle}
         notes = [note for note, samples in said.items() if bool(samples.any())]
-        return self.scores(values.masked_fill(~finite | broken, torch.nan), notes=notes)
+        return self.scores(values.masked_fill(~finite | broken | idle, torch.nan), notes=notes)
 
     def _noisy(self, case: Case, relevance: dict[str, Tensor]) -> Any:
         noisy = Noisy(

@@ -112,10 +112,7 @@ class ParameterRandomization(Metric):
     def _scores(self, found: Tensor, layers: list[ParameterLayer]) -> Scores:
         curve = Curve(torch.arange(1.0, len(layers) + 1), found, _ORDERS[self.order], self.similarity)
         notes = [f"layers in this order: {', '.join(layer.path for layer in layers)}"]
-        undefined = found.isnan()
-        if undefined.any():
-            where = [layer.path for layer, any_ in zip(layers, undefined.any(0).tolist(), strict=True) if any_]
-            notes.append(f"{UNDEFINED.format(int(undefined.any(1).sum()))} (randomised: {', '.join(where)})")
+        notes += [UNDEFINED] * bool(found.isnan().any())
         return self.scores(found.mean(1), curve=curve, notes=notes)
 
 

@@ -56,8 +56,7 @@ class RandomLogit(Metric):
             other = case.relevance_by(case.analyzer, arguments, resolve_target(column, case.target.output))
             found.append(similarities(case.relevance, other, self.similarity, self.of))
         alike = torch.stack(found, 1)
-        undefined = int(alike.isnan().any(1).sum())
-        notes = [UNDEFINED.format(undefined)] if undefined else []
+        notes = [UNDEFINED] * bool(alike.isnan().any())
         return self.scores(alike.mean(1), details={"similarity": alike, "classes": others}, notes=notes)
 
     def _others(self, case: Case) -> Tensor:
@@ -65,7 +64,7 @@ class RandomLogit(Metric):
         target, total = case.explanation.target, case.evaluation.prediction.shape[-1]
         if target["kind"] != "class" or total < 2:
             raise InputError(
-                f"random_logit compares the explained class with another; what is explained is of kind "
+                f"the explained class is compared with another; what is explained is of kind "
                 f"{target['kind']!r}, of an output of shape {tuple(case.evaluation.prediction.shape)}. Explain a class"
             )
         drawn = {each: self._drawn(each, total) for each in set(target["index"])}

@@ -16,7 +16,7 @@ from xaicore.explanation import SIGNS, counted, pixel_relevance
 
 SIMILARITIES = ("spearman", "pearson", "cosine", "ssim")
 UNDEFINED = (
-    "undefined for {} samples: a map is constant (or 0, for the cosine), not finite, or refused by the method for the "
+    "undefined where a map is constant (or 0, for the cosine), not finite, or refused by the method for the "
     "sign of the score"
 )
 _WINDOW = 7

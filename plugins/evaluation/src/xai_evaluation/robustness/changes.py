@@ -39,15 +39,22 @@ class Changes:
         zero = (self.origin == 0) & torch.full_like(broken, normalised)
         notes = []
         if broken.any():
-            why = "relevance is not finite, or the method refuses a neighbour for the sign of its score"
-            notes.append(f"undefined for {int(broken.sum())} samples: {why}")
+            notes.append(
+                "undefined where relevance is not finite, or the method refuses a neighbour for the sign of its score"
+            )
         if zero.any():
-            notes.append(f"undefined for {int(zero.sum())} samples: all their relevance is 0 (normalize=False)")
+            notes.append("undefined where all relevance of a sample is 0: normalize=False does not divide by it")
         return broken | zero, notes
 
     def normalised(self) -> Changes:
         """The same with changes of relevance as shares of that of the sample."""
         return replace(self, relevance=self.relevance / self.origin[:, None])
+
+    def unmoved(self) -> tuple[Tensor, list[str]]:
+        """Which samples equal all their neighbours, (B,), so that nothing was tried, and a note where there are any."""
+        found = (self.inputs == 0).all(1)
+        why = "undefined where all neighbours equal the sample: nothing was changed"
+        return found, [why] * bool(found.any())
 
     def ratios(self) -> Tensor:
         """Change of relevance by change of the input, (B, K): NaN where the neighbour is the sample itself."""
@@ -60,13 +67,9 @@ class Changes:
         """
         equal = self.inputs == 0
         found = self.ratios().masked_fill(equal, -torch.inf).max(1).values
-        none = equal.all(1)
-        notes = []
-        if equal.any():
-            notes.append(f"{int(equal.sum())} of {equal.numel()} neighbours equal the sample and were left out")
-        if none.any():
-            notes.append(f"undefined for {int(none.sum())} samples: all their neighbours equal the sample")
-        return found.masked_fill(none, torch.nan), notes
+        none, why = self.unmoved()
+        notes = ["neighbours that equal the sample were left out"] * bool(equal.any())
+        return found.masked_fill(none, torch.nan), [*notes, *why]
 
 
 def changes(case: Case, neighbours: Neighbours, norm: float, *, predicted: bool = False) -> Changes:

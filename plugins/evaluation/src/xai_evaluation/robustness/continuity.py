@@ -26,7 +26,7 @@ class Continuity(Metric):
     so lower is better. The value has the units of relevance by those of the input: methods whose relevance is on
     different scales are compared with ``normalize=True``, by ``|R(x)|_1`` of the sample.
 
-    A neighbour that equals the sample (0 / 0) is left out, and a note counts them. NaN where no other is left, and
+    A neighbour that equals the sample (0 / 0) is left out, and a note says so. NaN where no other is left, and
     where relevance is not finite. ``details["ratios"]`` (B, K) has the ratio of every neighbour.
 
     Parameters

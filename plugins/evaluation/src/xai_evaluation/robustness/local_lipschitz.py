@@ -17,8 +17,8 @@ class LocalLipschitz(Metric):
     the same displacements for every sample; it is a lower bound of the maximum over the whole ball. The explained class
     is that of x for all of them.
 
-    A point that equals the sample (where the radius is below the resolution of the type) is left out, and a note counts
-    them. NaN where no other is left, and where relevance is not finite. ``details["ratios"]`` (B, samples) has all.
+    A point that equals the sample (where the radius is below the resolution of the type) is left out, and a note says
+    so. NaN where no other is left, and where relevance is not finite. ``details["ratios"]`` (B, samples) has all.
 
     Parameters
     ----------

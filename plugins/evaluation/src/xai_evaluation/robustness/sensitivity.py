@@ -44,7 +44,11 @@ class _Sensitivity(Metric):
         undefined, notes = found.undefined(self.normalize)
         distances = found.normalised().relevance if self.normalize else found.relevance
         values = self.reduce(distances).masked_fill(undefined, torch.nan)
-        return self.scores(values, details={"changes": distances}, notes=notes)
+        # A ball without any other point in it says nothing of how robust the explanation is.
+        unmoved, why = found.unmoved()
+        return self.scores(
+            values.masked_fill(unmoved, torch.nan), details={"changes": distances}, notes=[*notes, *why]
+        )
 
 
 class MaxSensitivity(_Sensitivity):
@@ -54,8 +58,9 @@ class MaxSensitivity(_Sensitivity):
     displacements for every sample; it is a lower bound of that over the whole ball. The explained class is that of x.
     The definition has no denominator (``normalize=False``): with it, methods on different scales can be compared.
 
-    NaN where all relevance of x is 0 (with ``normalize``), and where relevance is not finite. ``details["changes"]``
-    (B, samples) has the change at each point.
+    NaN where all relevance of x is 0 (with ``normalize``), where relevance is not finite, and where all points equal x
+    (the radius is below the resolution of the type, or 0 for a constant sample with ``relative``).
+    ``details["changes"]`` (B, samples) has the change at each point.
 
     Parameters
     ----------
