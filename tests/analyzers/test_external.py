@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from judging import InputTimesGradient, Largest, Scaling, Tokens, Two, images, small_model
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 import xaicore
@@ -84,7 +85,8 @@ def test_several_inputs_come_as_they_are_given_and_go_back_as_tuple_or_dict() ->
         (lambda x: x[:, :, :3], r"returned relevance of shape \(6, 2, 3, 6\) for 'input'; it must be \(6, 2, 6, 6\)"),
         (lambda x: (x, x), "returned 2 tensors; the inputs are 'input'"),
         (lambda x: {"inputs": x}, "returned relevance of 'inputs'; the inputs are 'input'. Did you mean 'input'"),
-        (lambda x: None, "is a NoneType, and no tensor or array"),
+        (lambda x: None, "function returned a NoneType for 'input'; it must be a tensor or an array"),
+        (lambda x: x + 0j, "function returned complex relevance for 'input'"),
         (lambda x: x.sum(), "it must be"),
     ],
 )
@@ -262,3 +264,18 @@ def test_a_model_that_updates_its_own_statistics_is_left_as_it_is() -> None:
     GivenRelevance(model, relevance=x).analyze(x)
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, before[name]), name
+
+
+def test_methods_of_a_classifier_are_compared_on_it() -> None:
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    classifier = LogisticRegression().fit(x, x[:, 0] > 0)
+    other = LogisticRegression().fit(x, x[:, 1] > 0)
+
+    def weights(model: Any, x: Any, index: Any) -> Any:
+        return x * classifier.coef_
+
+    analyzer = ExternalMethod(classifier.predict_proba, function=weights)
+    found = xaicore.compare(classifier.predict_proba, x, methods=[analyzer], metrics="evaluation.gini")
+    assert list(found) == ["weights"]
+    with pytest.raises(ParameterError, match="another model"):
+        xaicore.compare(other.predict_proba, x, methods=[analyzer])

@@ -232,6 +232,8 @@ def test_after_ctrl_c_what_is_finished_is_written(monkeypatch: pytest.MonkeyPatc
         (["data", "--masks", "masks", "--boxes", "b.csv"], "not both"),
         (["data", "--boxes", "text.csv"], "needs the columns file, x1"),
         (["data", "--boxes", "masks"], "is a folder"),
+        (["data", "--boxes", "others.csv"], "'others.csv' has nothing for any image"),
+        (["data", "--masks", "flat"], "'flat' has nothing for any image"),
         (["data", "--clusters", "none"], "clusters='none'"),
         (["data", "--classes", "caw"], "did you mean 'cow'"),
     ],
@@ -242,6 +244,7 @@ def test_what_cannot_be_meant_is_refused(arguments: list[str], message: str) -> 
     Image.fromarray(pixels(0)).save("flat/a.png")
     np.savez("a.npz", x=np.zeros(2), y=np.zeros(2))
     np.savez("x.npz", x=np.zeros(2))
+    Path("others.csv").write_text("file,x1,y1,x2,y2\nelsewhere/0.png,0,0,4,8")
     Path("broken.npz").write_bytes(b"PK\x03\x04 broken")
     torch.save({"x": Path("a")}, "pickled.pt")
     Path("text.csv").write_text("a,b\n1,2\n")

@@ -64,6 +64,18 @@ def test_the_table_and_the_report_are_told() -> None:
     assert "gini" in page and "xaicore " in page
 
 
+def test_rows_of_the_figure_are_named_by_their_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    plot = xaicore.Comparison.plot
+    monkeypatch.setattr(
+        xaicore.Comparison, "plot", lambda self, **given: asked.append(given.get("rows")) or plot(self, **given)
+    )
+    folder = folder_of(8, 8)
+    compared(folder, "-m", "lrp.zero")
+    compared(folder, "-m", "lrp.zero", "--classes", "top 2")  # has two rows a file
+    assert asked == [["0", "1"], None]
+
+
 def test_classes_and_models() -> None:
     folder = folder_of(8, 8)
     found = compared(folder, "-m", "lrp.zero", "--classes", "top 3")

@@ -40,6 +40,13 @@ def test_files_that_cannot_be_read_or_explained_are_told_of_and_left_out() -> No
     assert "more than 8 bits" in report["skipped"][1]["reason"]
 
 
+def test_names_of_files_cannot_drive_the_terminal() -> None:
+    folder = folder_of(8)
+    (folder / "0.png").rename(folder / "a\x1b[2J\nb.png")
+    told = run("own_models:of_one_size", folder, "-o", "out").stdout
+    assert "\x1b" not in told and "a\\x1b[2J↵b" in told
+
+
 def test_where_nothing_could_be_explained_it_is_an_error() -> None:
     result = run("own_models:of_one_size", folder_of(9, -1))
     assert result.exit_code == 2 and "Nothing was explained: 2 inputs failed" in result.stderr

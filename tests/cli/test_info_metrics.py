@@ -105,3 +105,11 @@ def test_an_unknown_name_is_answered_with_the_nearest(name: str, message: str) -
     result = run(name)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+@pytest.mark.parametrize("name", ["heatmap", "core.contours"])
+def test_a_renderer_is_answered_with_where_its_options_are(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XAICORE_PLUGINS")
+    result = run(name)
+    assert result.exit_code == 2
+    assert "is a renderer" in result.stderr and f"{name.rpartition('.')[2]}." in result.stderr

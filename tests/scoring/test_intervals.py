@@ -60,3 +60,10 @@ def test_many_numbers_are_drawn_in_parts_that_fit_into_memory() -> None:
     low, high = bootstrap_interval(values)
     assert low < float(values.mean()) < high
     assert high - low == pytest.approx(2 * 1.96 * 2 / math.sqrt(100_000), rel=0.1)
+
+
+@pytest.mark.parametrize(("count", "share"), [(2, 0.49), (3, 0.72), (5, 0.91), (10, 0.95)])
+def test_with_few_numbers_it_holds_the_true_mean_as_often_as_its_docstring_says(count: int, share: float) -> None:
+    intervals = [bootstrap_interval(normal(count, 1000 * count + seed), seed=seed) for seed in range(400)]
+    held = np.mean([low <= 3 <= high for low, high in intervals])
+    assert held == pytest.approx(share, abs=3 * math.sqrt(share * (1 - share) / 400))

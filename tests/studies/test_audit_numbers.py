@@ -18,6 +18,8 @@ import xaicore
 from xaicore.errors import FileError, InputError, ParameterError, XaicoreError
 from xaicore.explanation import Diagnostics, Explanation
 from xaicore.scoring import bootstrap_interval
+from xaicore.studies.auditing.recording import Recording
+from xaicore.studies.auditing.spool import Spool
 
 CLASSES, SIDE, SAMPLES = 3, 6, 45
 METHOD = "gradients.input_x_gradient"
@@ -241,6 +243,14 @@ def test_maps_that_are_not_finite_or_zero_are_counted_and_in_no_cluster() -> Non
     notes = " ".join(found.notes)
     assert "2 maps are not finite, or zero" in notes and "not known for 4 of 40" in notes
     assert not {3, 4} & {example.place for example in found.examples}
+
+
+def test_what_batches_note_alike_is_told_once_with_the_largest_number() -> None:
+    with Spool() as spool:
+        recording = Recording(spool)
+        recording.note(["up to 1.5e+02 times, in conv_1", "up to 20 times, in conv_2"])
+        recording.note(["up to 2.7e+02 times, in conv_1", "up to 9 times, in conv_1", "up to 3 times, in conv_2"])
+    assert sorted(recording.notes) == ["up to 2.7e+02 times, in conv_1", "up to 20 times, in conv_2"]
 
 
 def test_a_class_of_which_no_map_can_be_clustered() -> None:

@@ -120,7 +120,12 @@ def test_methods_that_do_not_propagate_take_their_place_in_the_order(model: nn.M
 
 @pytest.mark.parametrize(
     ("methods", "message"),
-    [([], "at least one method"), ([xaicore.create_analyzer("saliency", nn.Linear(2, 2))], "another model")],
+    [
+        ([], "at least one method"),
+        ([xaicore.create_analyzer("saliency", nn.Linear(2, 2))], "another model"),
+        ({"mine": GivenRelevance(nn.Linear(2, 2), relevance=torch.zeros(4, 2))}, "give analyzers in a list"),
+        ({"lrp.epsilon": 0.25}, "give a dict such as"),
+    ],
 )
 def test_what_cannot_be_compared_is_refused(model: nn.Module, methods: Any, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
@@ -243,6 +248,17 @@ def test_comparisons_are_drawn_saved_and_written_as_a_page(model: nn.Module, tmp
     assert_same(loaded.relevance, found["predicted", "lrp.epsilon"].relevance)
     page = found.report(tmp_path / "page.html", true=[0, 1, 2, 0]).read_text(encoding="utf-8")
     assert "gini" in page and "predicted: lrp.epsilon" in page
+
+
+def test_a_page_of_models_tells_what_they_are_and_once_what_they_share(model: nn.Module, tmp_path: Path) -> None:
+    models = {"one": model, "other": shaken(Net())}
+    metrics = {"pixel_flipping": {"patch": 2}}
+    found = xaicore.compare(models, X, methods=["lrp.epsilon"], metrics=metrics)
+    page = found.report(tmp_path / "page.html", weights="one.safetensors").read_text(encoding="utf-8")
+    assert page.count("one: weights from") == 1 and "other: weights from" not in page
+    assert "other: weights (SHA-256)" in page and "other: method" not in page
+    assert page.count("lrp.epsilon(epsilon=1e-06") == 1
+    assert "evaluation.pixel_flipping(patch=2, order=" in page
 
 
 def test_texts_and_tables_are_drawn_side_by_side() -> None:

@@ -100,6 +100,19 @@ def test_a_candidate_without_a_score_for_every_sample_is_ranked_behind_those_wit
     assert "undefined for 1 of 12" in ranking.table() and ranking.held_out is None
 
 
+def test_samples_that_no_candidate_can_be_judged_by_are_left_out_and_told(model: nn.Module) -> None:
+    class Holed(Nearness):
+        def score(self, case: Case) -> Scores:
+            values = super().score(case).values.clone()
+            values[3] = torch.nan
+            return self.scores(values)
+
+    space = {"method": ["lrp.epsilon"], "epsilon": EPSILONS}
+    ranking = xaicore.tune(model, X, space, metric=Holed(), held_out=0)
+    assert ranking.best_parameters["epsilon"] == 0.25 and len(ranking[0].scores) == 11
+    assert "For 1 samples the metric is undefined whatever the candidate" in ranking.verdict()
+
+
 def test_a_candidate_that_fails_is_told_with_its_reason_and_the_others_are_ranked(model: nn.Module) -> None:
     space = [{"method": ["lrp.epsilon"]}, {"method": ["deeptaylor.bounded"], "low": [5.0], "high": [6.0]}]
     ranking = xaicore.tune(model, X, space, metric="evaluation.gini")
@@ -186,6 +199,17 @@ def test_a_ranking_is_drawn_with_one_line_a_candidate(model: nn.Module) -> None:
     assert [label.get_text() for label in ax.get_yticklabels()] == [each.name for each in ranking]
     dots = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
     assert dots == pytest.approx([each.mean for each in ranking])
+
+
+def test_long_names_have_room_of_their_own(model: nn.Module) -> None:
+    rules = {"0": [Gamma(0.1), Gamma(0.5)], "3": [Epsilon(0.25), Epsilon(1e-6)]}
+    space = {"method": "lrp.composite", "layers": rules}
+    ax = xaicore.tune(model, X, space, metric="gini").plot()
+    ax.figure.draw_without_rendering()
+    boxes = [label.get_window_extent() for label in ax.get_yticklabels()]
+    assert all(above.y0 >= below.y1 for above, below in itertools.pairwise(boxes))
+    below, whole = ax.xaxis.label.get_window_extent(), ax.figure.bbox
+    assert whole.x0 <= below.x0 and below.x1 <= whole.x1
 
 
 def test_two_candidates_of_few_samples_that_differ_by_chance_are_rarely_told_apart() -> None:

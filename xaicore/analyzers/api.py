@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MethodType
 from typing import Any
 
 from xaicore.analyzers.base import Analyzer, check_is_module
@@ -132,7 +133,7 @@ def _analyzers(model: Any, methods: Methods) -> list[Analyzer]:
         analyzers = [create_analyzer(m, model) if isinstance(m, str) else m for m in methods]
     if not analyzers:
         raise ParameterError("compare needs at least one method; xaicore.methods() lists what is installed")
-    foreign = [a for a in analyzers if a.model is not model]
+    foreign = [a for a in analyzers if not _same(a.model, model)]
     if foreign:
         raise ParameterError(f"{foreign[0]!r} belongs to another model than the one that is compared on")
     for analyzer in analyzers:
@@ -144,11 +145,21 @@ def _analyzers(model: Any, methods: Methods) -> list[Analyzer]:
     return analyzers
 
 
+def _same(one: Any, other: Any) -> bool:
+    """Whether two models are one; a method of an object (``classifier.predict_proba``) is made anew at each access."""
+    return one is other or (isinstance(one, MethodType) and isinstance(other, MethodType) and one == other)
+
+
 def _parameters(method: str, given: Any) -> Mapping[str, Any]:
     if given is None:
         return {}
+    if isinstance(given, Analyzer):
+        raise ParameterError(
+            f"methods: {method!r} stands for an analyzer, {given!r:.60}: a dict is of names of methods to parameters; "
+            "give analyzers in a list"
+        )
     if not isinstance(given, Mapping):
         raise ParameterError(
-            f"methods: the parameters of {method!r} are {given!r}: give a dict such as {{'epsilon': 0.25}}, or None"
+            f"methods: the parameters of {method!r} are {given!r:.60}: give a dict such as {{'epsilon': 0.25}}, or None"
         )
     return given

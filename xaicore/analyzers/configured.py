@@ -76,4 +76,4 @@ def registered_name(cls: type, specs: Iterable[MethodSpec] | Iterable[MetricSpec
     # Only what is called like this class is imported.
     alike = (spec for spec in own if spec.target.partition(":")[2] == cls.__qualname__)
     names = (spec.name for spec in alike if resolve(spec.target) is cls)
-    return next(names, cls.__qualname__)
+    return next(names, cls.__qualname__.rpartition("<locals>.")[2])  # of a class made in a function its own name

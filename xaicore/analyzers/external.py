@@ -126,12 +126,16 @@ class GivenRelevance(_External):
         """The name that was given."""
         return self.name or super().method
 
+    def __repr__(self) -> str:
+        """Without the relevance itself: messages would be pages long."""
+        return f"{type(self).__name__}({type(self.model).__name__}, name={self.name!r})"
+
     def attribute(self, evaluation: CallableEvaluation, engine: Engine) -> Attribution:
         """Return the relevance of these samples."""
         total, start = evaluation.total or evaluation.batch, evaluation.start
 
         def rows(given: Any, name: str) -> Tensor:
-            tensor = _tensor(given, f"the relevance of {name!r}")
+            tensor = _tensor(given, name, "relevance: given is")
             if tensor.ndim and len(tensor) != total:
                 raise InputError(
                     f"the relevance of {len(tensor)} samples was given, and {total} are explained: relevance that is "
@@ -171,7 +175,7 @@ def _named(found: Any, inputs: Mapping[str, Tensor], who: str) -> dict[str, Any]
 
 
 def _fitted(found: Any, name: str, x: Tensor, who: str) -> Tensor:
-    tensor = _tensor(found, f"{who} for {name!r} what")
+    tensor = _tensor(found, name, who)
     dtype = x.dtype if x.is_floating_point() else torch.float32
     tensor = tensor.to(x.device, dtype)
     shape = tuple(x.shape)
@@ -184,12 +188,16 @@ def _fitted(found: Any, name: str, x: Tensor, who: str) -> Tensor:
     raise InputError(f"{who} relevance of shape {tuple(tensor.shape)} for {name!r}; it must be {shape}{alternatives}")
 
 
-def _tensor(found: Any, what: str) -> Tensor:
+def _tensor(found: Any, name: str, who: str) -> Tensor:
     try:
         # Tensors cannot share the memory of an array that is turned round (negative strides).
-        return torch.as_tensor(found.copy() if isinstance(found, np.ndarray) else found).detach()
+        tensor = torch.as_tensor(found.copy() if isinstance(found, np.ndarray) else found).detach()
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{what} is a {type(found).__name__}, and no tensor or array") from error
+        kind = type(found).__name__
+        raise InputError(f"{who} a {kind} for {name!r}; it must be a tensor or an array of numbers") from error
+    if tensor.is_complex():
+        raise InputError(f"{who} complex relevance for {name!r}; give its real part or its magnitude")
+    return tensor
 
 
 @contextmanager

@@ -173,6 +173,7 @@ def _samples(
         folders = LabelledFolders(places, labels, images, most)
         if masks or boxes:
             folders.objects = Objects(masks, boxes, len(folders.files))
+            folders.objects.check_names(folders.files)
         return folders
     arrays = read_arrays(places[0])
     if masks or boxes:

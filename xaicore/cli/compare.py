@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     "--also-weights", type=click.Path(path_type=Path), multiple=True,
     help="Weights of the other models, in their order.",
 )  # fmt: skip
+@click.option("--output", help="Which output of the model, where it has several.")
 @click.option(
     "--target", "-t", type=read_target, metavar="TARGET",
     help="3; [3, 1]; (1, 3); '3 vs 8'. Default: the predicted class.",
@@ -82,6 +83,7 @@ def command(
     methods: tuple[tuple[str, dict[str, Any]], ...],
     also: tuple[str, ...],
     also_weights: tuple[Path, ...],
+    output: str | None,
     target: Any,
     classes: str | None,
     true: str | None,
@@ -128,6 +130,7 @@ def command(
         metrics=metrics_of(metrics) or None,
         **masks_of(masks, boxes),
         engine=engine,
+        **({} if output is None else {"output": output}),
     )
     first_found = next(iter(comparison.values()))
     cut = percentile_for(first_found, samples.images, {"percentile": percentile})
@@ -137,7 +140,7 @@ def command(
     with output_folder(folder, files_of(inputs)):
         drawing = told if told else {"form": form, "scale": scale, **pixels}
         figure = folder / "comparison.png"
-        comparison.plot(**shown, **drawing).savefig(figure, dpi=200)
+        comparison.plot(**shown, **drawing, **_row_names(comparison, samples)).savefig(figure, dpi=200)
         comparison.save(folder)
         if page is not None:
             texts = {"words": told.get("names")} if told else {}
@@ -207,6 +210,14 @@ def _true(text: str | None, samples: int) -> list[Any] | None:
     if not isinstance(found, list) or len(found) != samples:
         raise InputError(f"--true {text}: give one class for each of the {samples} inputs, as in '[3, 8]'")
     return found
+
+
+def _row_names(comparison: Comparison, samples: Samples) -> dict[str, Any]:
+    """The files, where each has one row of the figure and there are several."""
+    from xaicore.visualization.printable import printable
+
+    named = samples.images and comparison.by == "methods" and len(samples.names) > 1
+    return {"rows": list(map(printable, samples.names))} if named else {}
 
 
 def _shown_paths(paths: Sequence[Path]) -> str:

@@ -10,7 +10,7 @@ import click
 
 from xaicore.cli.docstring import Documented, documented_parameters
 from xaicore.cli.table import echo_json
-from xaicore.errors import PluginLoadError, UnknownMethodError, UnknownMetricError, nearest
+from xaicore.errors import InputError, PluginLoadError, UnknownMethodError, UnknownMetricError, nearest
 from xaicore.plugins import MethodSpec, MetricSpec, PluginInfo, PluginRegistry, plugin_registry, resolve
 
 Spec = MethodSpec | MetricSpec
@@ -42,6 +42,12 @@ def _find(registry: PluginRegistry, name: str) -> Spec:
         try:
             return registry.find_metric(name)
         except UnknownMetricError as no_metric:
+            for spec in registry.renderers():
+                if name.lower() in (spec.name, spec.bare_name):
+                    raise InputError(
+                        f"{name!r} is a renderer, and info shows methods and metrics. What it takes for --render-param "
+                        f"are the parameters of {spec.target.replace(':', '.')}."
+                    ) from None
             namespace = name.lower().partition(".")[0]
             like_a_metric = nearest(name, _names(metrics)) and not nearest(name, _names(methods))
             if namespace in {spec.namespace for spec in metrics} or like_a_metric:

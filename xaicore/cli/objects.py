@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,16 @@ class Objects:
         if len(self._array) != self.files:
             raise InputError(f"{str(source)!r} holds {len(self._array)} samples; there are {self.files} images.")
 
+    def check_names(self, files: Sequence[Path]) -> None:
+        """Refuse masks or boxes of which none belongs to these images: they are laid out or called otherwise."""
+        if self._array is not None or any(self._place_of(file) if self.masks else self._named(file) for file in files):
+            return
+        if not files:
+            return
+        wanted = f"{files[0].parent.name}/{files[0].name}"
+        how = "it needs an image of the same name in a sub-folder" if self.masks else "its column file needs names"
+        raise FileError(f"{str(self.masks or self.boxes)!r} has nothing for any image: {how}, as in {wanted!r}.")
+
     def mask(self, file: Path, number: int, size: tuple[int, int] | None) -> NDArray[np.bool_]:
         """Return where the object is in the image of this file, (height, width); nowhere, where nobody said.
 
@@ -84,17 +95,22 @@ class Objects:
     def _boxes_of(self, file: Path, number: int) -> list[tuple[float, ...]]:
         if self._array is not None:
             return [tuple(self._array[number].tolist())]
-        assert self._by_name is not None
-        found = self._by_name.get(f"{file.parent.name}/{file.name}")
+        found = self._named(file)
         self.missing += found is None
         return found or []
 
-    def _mask_of(self, file: Path, shape: tuple[int, int]) -> Image.Image:
+    def _named(self, file: Path) -> list[tuple[float, ...]] | None:
+        assert self._by_name is not None
+        return self._by_name.get(f"{file.parent.name}/{file.name}")
+
+    def _place_of(self, file: Path) -> Path | None:
+        """The file with the mask of this image; None where there is none."""
         assert self.masks is not None
-        folder = self.masks / file.parent.name
-        place = next(
-            (each for each in (folder / f"{file.stem}{end}" for end in IMAGE_SUFFIXES) if each.is_file()), None
-        )
+        places = (self.masks / file.parent.name / f"{file.stem}{end}" for end in IMAGE_SUFFIXES)
+        return next((each for each in places if each.is_file()), None)
+
+    def _mask_of(self, file: Path, shape: tuple[int, int]) -> Image.Image:
+        place = self._place_of(file)
         if place is None:
             self.missing += 1
             return Image.new("L", shape)

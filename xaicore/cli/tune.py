@@ -30,13 +30,15 @@ if TYPE_CHECKING:
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--try", "tried", type=called, metavar="METHOD", multiple=True, required=True,
-    help="A method, with lists of values where several are tried: 'lrp.epsilon(epsilon=[1e-6, 0.1, 0.25])'; repeat it.",
+    help="A method, with lists of values where several are tried: 'lrp.epsilon(epsilon=[1e-6, 0.1, 0.25])'; repeat it. "
+    "Rules by groups of layers are tried in Python, with xaicore.tune.",
 )  # fmt: skip
 @click.option(
     "--metric", type=called, metavar="METRIC", default="evaluation.pixel_flipping", show_default=True,
     help="What judges: a metric, with parameters where it needs them; see `xaicore list --metrics`.",
 )  # fmt: skip
 @place_options
+@click.option("--output", help="Which output of the model, where it has several.")
 @click.option(
     "--target", "-t", type=read_target, metavar="TARGET",
     help="3; [3, 1]; (1, 3); '3 vs 8'. Default: the predicted class.",
@@ -65,6 +67,7 @@ def command(
     metric: tuple[str, dict[str, Any]],
     masks: Path | None,
     boxes: Path | None,
+    output: str | None,
     target: Any,
     candidates: int | None,
     held_out: float,
@@ -108,6 +111,7 @@ def command(
             **masks_of(masks, boxes),
             seed=seed,
             engine=engine,
+            **({} if output is None else {"output": output}),
         )
         figure = folder / "ranking.png"
         drawable = any(math.isfinite(each.mean) for each in ranking)

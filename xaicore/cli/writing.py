@@ -102,10 +102,12 @@ def record(explanation: Explanation, name: str) -> dict[str, Any]:
 
 
 def table_rows(records: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
-    """The records as lines of a table with the columns `COLUMNS`."""
+    """The records as lines of a table with the columns `COLUMNS`; names of files cannot drive the terminal."""
+    from xaicore.visualization.printable import printable
+
     return [
         (
-            each["input"],
+            printable(each["input"]),
             _shown_prediction(each["prediction"]),
             each["target"],
             _shown(each["explained"]),

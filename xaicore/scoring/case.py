@@ -171,7 +171,10 @@ class Case:
         if self._boxes is None:
             return as_masks(given, relevance).to(relevance.device)
         if relevance.ndim != 4 or len(given) != len(relevance):
-            raise InputError(f"{len(given)} samples have boxes; the relevance has shape {tuple(relevance.shape)}")
+            raise InputError(
+                f"{len(given)} samples have boxes; the relevance has shape {tuple(relevance.shape)}: boxes= is for "
+                "images and has one entry a sample, a box (x1, y1, x2, y2) or a list of boxes"
+            )
         return masks_from_boxes(given, *relevance.shape[2:]).to(relevance.device)
 
     @property

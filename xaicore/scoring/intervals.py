@@ -25,7 +25,11 @@ class Interval(NamedTuple):
 
 
 def bootstrap_interval(values: Tensor, confidence: float = 0.95, *, seed: int = 0) -> Interval:
-    """Return the percentile bootstrap interval of the mean of independent samples.
+    """Return the bootstrap interval of the mean of independent samples.
+
+    Percentiles of resampled means, moved outwards for few samples as Student's t is beside the normal distribution.
+    It never leaves the range of the values, so that with fewer than some ten samples it still holds the true mean less
+    often than it says: of normal numbers 49 % with 2 samples, 72 % with 3, 91 % with 5, 95 % with 10.
 
     Parameters
     ----------
@@ -42,7 +46,8 @@ def bootstrap_interval(values: Tensor, confidence: float = 0.95, *, seed: int = 
 
     References
     ----------
-    Efron 1979, "Bootstrap methods: another look at the jackknife".
+    Efron 1979, "Bootstrap methods: another look at the jackknife"; Hesterberg 2015, "What teachers should know about
+    the bootstrap", on the expanded percentile interval.
     """
     if not 0 < confidence < 1:
         raise ParameterError(f"confidence={confidence!r} must lie between 0 and 1")
@@ -50,8 +55,16 @@ def bootstrap_interval(values: Tensor, confidence: float = 0.95, *, seed: int = 
     if len(numbers) < 2 or not np.isfinite(numbers).all():
         return Interval(math.nan, math.nan)
     means = np.concatenate([numbers[index].mean(1) for index in resamples(len(numbers), seed)])
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+    tail = _expanded_tail((1 - confidence) / 2, len(numbers))
+    low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(float(low), float(high))
+
+
+def _expanded_tail(tail: float, samples: int) -> float:
+    """The share of resampled means to leave out at each end."""
+    from scipy.stats import norm, t
+
+    return float(norm.cdf(math.sqrt(samples / (samples - 1)) * t.ppf(tail, samples - 1)))
 
 
 def resamples(samples: int, seed: int, rows: int = 1) -> Iterator[NDArray[np.int64]]:

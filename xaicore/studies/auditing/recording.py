@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from xaicore.studies.auditing.spool import Spool, Thumbnail
 from xaicore.visualization import displayable
 
 SHOWN = 64  # pixels a side of thumbnails
+_NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:e[+-]?\d+)?(?!\w)")  # and no part of a name such as conv2d_1
 
 
 @dataclass
@@ -85,7 +87,18 @@ class Recording:
         self._keep_thumbnails(batch, explanation, values)
         self.method, self.parameters = explanation.method, explanation.parameters
         checks = explanation.diagnostics
-        self.notes |= dict.fromkeys((*checks.notes, *(f"fallback: {each}" for each in checks.fallbacks)))
+        self.note([*checks.notes, *(f"fallback: {each}" for each in checks.fallbacks)])
+
+    def note(self, texts: Iterable[str]) -> None:
+        """Keep notes once; of those that differ in their numbers alone, as those of batches do, the largest."""
+        for text in texts:
+            alike = _NUMBER.sub("#", text)
+            kept = next((note for note in self.notes if _NUMBER.sub("#", note) == alike), None)
+            if kept is None:
+                self.notes[text] = None
+            elif _numbers(text) > _numbers(kept):
+                del self.notes[kept]
+                self.notes[text] = None
 
     def samples(self) -> Samples:
         """Everything that was added, not clustered yet.
@@ -161,6 +174,10 @@ def _images(inputs: Any, explanation: Explanation, name: str | None) -> Tensor |
         return None
     images = torch.as_tensor(inputs)
     return images if images.ndim == 4 else None
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(number) for number in _NUMBER.findall(text)]
 
 
 def _fitting(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -19,6 +19,9 @@ from xaicore.reports import (
 )
 from xaicore.scoring import Curve, Scores, bootstrap_interval
 from xaicore.studies.comparison.result import Comparison
+
+_INSTALLED = ("packages", "platform")
+_OF_ONE_MODEL = ("model", "parameters of the model", "weights (SHA-256)", "weights from")
 
 
 def write_comparison(
@@ -43,7 +46,7 @@ def write_comparison(
     command, code : str
         What makes it again.
     weights, data, seed : optional
-        Where weights and samples come from; see `xaicore.reports.facts_about`.
+        Where weights (of several models, those of the first) and samples come from; see `xaicore.reports.facts_about`.
     **shown
         How samples are shown: ``inputs=``, ``names=``, ``true=``, ``labels=``, ``mean=``, ``std=``, ``words=``,
         ``percentile=``; see `xaicore.reports.sample_views`.
@@ -86,13 +89,22 @@ def _lead(comparison: Comparison) -> str:
 
 
 def _facts(comparison: Comparison, columns: Mapping[str, Any], weights: Any, data: Any, seed: int | None) -> Any:
-    facts: list[tuple[str, str]] = []
-    for number, (name, model) in enumerate(comparison.models.items()):
-        last = number + 1 == len(comparison.models)
-        methods = columns.values() if last else ()
-        own = facts_about(model, weights=weights, data=data if last else None, seed=seed, methods=methods)
-        facts += own if last and not name else [(f"{name}: {fact}" if name else fact, text) for fact, text in own]
-    return facts
+    """What is known of each model, and once what all share; metrics with their parameters among it."""
+    of_models: list[tuple[str, str]] = []
+    shared: list[tuple[str, str]] = []
+    for place, (name, model) in enumerate(comparison.models.items()):
+        own = facts_about(model, weights=None if place else weights, data=data, seed=seed, methods=columns.values())
+        shared = [fact for fact in own if fact[0] not in _OF_ONE_MODEL]
+        of_models += [(f"{name}: {fact}" if name else fact, text) for fact, text in own if fact in _OF_ONE_MODEL]
+    installed = [fact for fact in shared if fact[0] in _INSTALLED]
+    metrics = [("metric", text) for text in _metrics(comparison)]
+    return [*of_models, *(fact for fact in shared if fact not in installed), *metrics, *installed]
+
+
+def _metrics(comparison: Comparison) -> Iterator[str]:
+    for metric, methods in next(iter(comparison.scores.values()), {}).items():
+        parameters = next(iter(methods.values())).parameters
+        yield f"{metric}({', '.join(f'{name}={value!r:.60}' for name, value in parameters.items())})"
 
 
 def _scores_by_column(comparison: Comparison) -> dict[str, dict[str, Scores]]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from xaicore.studies.tuning.ranking import Ranking
 
 _SURE, _COLOUR = 0.05, "#2166ac"
-_WIDEST = 3.2  # inches, of a name
+_WIDEST, _ROW, _LINE = 3.2, 0.32, 0.12  # inches: of a name, of a candidate, of a line of a name
 
 
 def draw_ranking(ranking: Ranking, ax: Axes | None, most: int) -> Axes:
@@ -24,7 +24,9 @@ def draw_ranking(ranking: Ranking, ax: Axes | None, most: int) -> Axes:
     if not scored:
         raise InputError("there is nothing to draw: no candidate has a finite score for every sample")
     shown = scored[:most]
-    ax = own_axes(ax, (6.4, 0.7 + 0.32 * len(shown)))
+    names = [wrapped(each.name, _WIDEST) for each, _ in shown]
+    row = max(_ROW, _LINE * (1 + max(name.count("\n") + 1 for name in names)))
+    ax = own_axes(ax, (7.2, 0.7 + row * len(shown)))
     for place, (each, scores) in enumerate(shown):
         low, high = scores.interval()
         as_good = place == 0 or each.p_value >= _SURE
@@ -34,10 +36,10 @@ def draw_ranking(ranking: Ranking, ax: Axes | None, most: int) -> Axes:
     ax.set_ylim(len(shown) - 0.5, -0.5)
     ax.set_yticks(range(len(shown)))
     as_chart(ax)
-    names = [wrapped(each.name, _WIDEST) for each, _ in shown]
     ax.set_yticklabels(names, fontsize=SMALL, parse_math=False)
     direction = "higher" if ranking.higher_is_better else "lower"
-    note(ax, f"{ranking.metric}, mean with 95 % interval ({direction} is better)")
+    note(ax, f"{ranking.metric} ({direction} is better)")
+    note(ax, "mean with 95 % interval")
     note(ax, "filled: the best, and what is not significantly worse")
     if len(scored) > len(shown):
         note(ax, f"the first {len(shown)} of {len(scored)}")

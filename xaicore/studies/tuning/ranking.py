@@ -62,12 +62,15 @@ class Ranking(Sequence[Candidate]):
     metric : str
     held_out : Scores, optional
         What the metric says of the best on samples that had no part in choosing it.
+    left_out : int
+        For how many samples the metric is undefined whatever the candidate; they have no part in the ranking.
     """
 
     candidates: list[Candidate]
     metric: str
     higher_is_better: bool
     held_out: Scores | None = None
+    left_out: int = 0
 
     def __getitem__(self, place: Any) -> Any:
         return self.candidates[place]
@@ -112,8 +115,11 @@ class Ranking(Sequence[Candidate]):
             told += f" The difference to {shown} is not significant with {samples} samples (p >= {_SURE})."
         elif compared > 1:
             told += f" All others are significantly worse (p < {_SURE}, {samples} samples)."
+        if self.left_out:
+            told += f" For {self.left_out} samples the metric is undefined whatever the candidate; they were left out."
         if self.held_out is not None:
-            told += f" On {len(self.held_out)} samples that had no part in the choice it has {self.held_out.summary()}."
+            counted = f"{len(self.held_out)} sample{'' if len(self.held_out) == 1 else 's'}"
+            told += f" On {counted} that had no part in the choice it has {self.held_out.summary()}."
         return told
 
     def table(self) -> str:

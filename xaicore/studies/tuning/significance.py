@@ -14,8 +14,9 @@ def as_good_as_the_best(scores: NDArray[np.float64], higher_is_better: bool, *, 
     """Return for each candidate how likely it is to fall this far behind the best, were it as good as all others.
 
     Multiple comparisons with the best (Hsu 1981), by a bootstrap of the samples: a candidate's distance to whichever is
-    best is compared with the distances of centred resamples. The best being chosen after the fact is thereby allowed
-    for, and so is the number of candidates.
+    best is compared with the distances of centred resamples, with Student's allowance for few samples. The best being
+    chosen after the fact is thereby allowed for, and so is the number of candidates. The level is that of each
+    candidate by itself: of several that are all equally good, one or another falls below it more often.
 
     Parameters
     ----------

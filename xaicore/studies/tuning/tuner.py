@@ -113,12 +113,23 @@ def tune(
             bar.update(1)
     if len(errors) == len(points):
         raise errors[0]
+    found, left_out = _on_what_can_be_judged(found)
     ranked = _ranked(found, judge.higher_is_better, seed)
     best = ranked[0].analyzer
     held = None
     if len(kept) and best is not None:
         held = judge.score(Case(best, engine=engine.within(nested=False), options=options, **samples.case(kept)))
-    return Ranking(ranked, judge.name, judge.higher_is_better, held)
+    return Ranking(ranked, judge.name, judge.higher_is_better, held, left_out)
+
+
+def _on_what_can_be_judged(found: list[Candidate]) -> tuple[list[Candidate], int]:
+    """The candidates without the samples for which the metric is undefined whatever the candidate, and how many."""
+    scored = [each.scores.values for each in found if each.scores is not None]
+    defined = ~torch.stack(scored).isnan().all(0)
+    if bool(defined.all()) or not bool(defined.any()):
+        return found, 0
+    kept = [each if each.scores is None else replace(each, scores=each.scores[defined]) for each in found]
+    return kept, int((~defined).sum())
 
 
 class _Samples:

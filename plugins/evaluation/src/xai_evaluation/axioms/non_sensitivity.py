@@ -28,8 +28,8 @@ class NonSensitivity(Metric):
     than ``epsilon`` times the largest change that any feature makes, or by more than rounding can (16 units in the last
     place of the largest output).
 
-    NaN where relevance or outputs are not finite. Where all relevance is 0, no feature has any. ``details`` has both parts:
-    ``relevance_without_influence`` and ``influence_without_relevance``.
+    NaN where relevance or outputs are not finite. Where all relevance is 0, no feature has any. ``details`` has both
+    parts: ``relevance_without_influence`` and ``influence_without_relevance``.
 
     Parameters
     ----------

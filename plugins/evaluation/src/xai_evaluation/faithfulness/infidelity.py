@@ -57,7 +57,8 @@ class Infidelity(Metric):
     Notes
     -----
     NaN where relevance or outputs are not finite, and for a slope where no perturbation changes the sample (noise on a
-    constant one, which has no range; zeros in place of zeros). A map of zeros has the mean squared change of the output.
+    constant one, which has no range; zeros in place of zeros). A map of zeros has the mean squared change of the
+    output.
 
     References
     ----------

@@ -47,6 +47,7 @@ class ParameterLayer:
         """Give it new parameters; see `ParameterRandomization`. They depend on the seed and its number alone."""
         reset: Any = getattr(self.module, "reset_parameters", None)
         with torch.no_grad():
+            before = self.state()
             if how == "reset" and callable(reset):
                 devices = list({tensor.device for tensor in self._tensors().values() if tensor.device.type == "cuda"})
                 own = generator(seed, self.number).initial_seed()
@@ -57,9 +58,9 @@ class ParameterLayer:
                         with torch.cuda.device(device):
                             torch.cuda.manual_seed(own)
                     reset()
-                return
-            for place, parameter in enumerate(self.module.parameters(recurse=False)):
-                if parameter.is_floating_point():
+            for place, (name, parameter) in enumerate(self.module.named_parameters(recurse=False)):
+                # What a reset does not reach, such as the two factors of a normalised weight, has learnt too.
+                if parameter.is_floating_point() and torch.equal(parameter, before[name]):
                     source = generator(seed, self.number, place)
                     parameter.copy_(_permuted(parameter, source) if how == "permute" else _alike(parameter, source))
 

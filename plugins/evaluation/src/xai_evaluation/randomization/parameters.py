@@ -47,8 +47,8 @@ class ParameterRandomization(Metric):
         stays so. Or each layer alone.
     how : {'reset', 'permute', 'normal'}
         ``'reset'``: as the layer initialises itself, by its ``reset_parameters`` (which also makes the statistics of a
-        batch norm new); one that has none as for ``'normal'``. ``'permute'``: the entries of each parameter in random
-        order. ``'normal'``: normal numbers with the mean and standard deviation of each parameter.
+        batch norm new); what this leaves as it is, as for ``'normal'``. ``'permute'``: the entries of each parameter in
+        random order. ``'normal'``: normal numbers with the mean and standard deviation of each parameter.
     similarity : {'spearman', 'pearson', 'cosine', 'ssim'}
         Correlation of ranks, correlation, cosine, or structural similarity (images only; needs scikit-image).
     of : {'absolute', 'signed', 'positive', 'negative'}

@@ -46,9 +46,7 @@ class _Sensitivity(Metric):
         values = self.reduce(distances).masked_fill(undefined, torch.nan)
         # A ball without any other point in it says nothing of how robust the explanation is.
         unmoved, why = found.unmoved()
-        return self.scores(
-            values.masked_fill(unmoved, torch.nan), details={"changes": distances}, notes=[*notes, *why]
-        )
+        return self.scores(values.masked_fill(unmoved, torch.nan), details={"changes": distances}, notes=[*notes, *why])
 
 
 class MaxSensitivity(_Sensitivity):
