@@ -201,8 +201,19 @@ def test_a_ranking_is_drawn_with_one_line_a_candidate(model: nn.Module) -> None:
     assert dots == pytest.approx([each.mean for each in ranking])
 
 
+def test_names_of_candidates_leave_defaults_out(model: nn.Module) -> None:
+    rules = {"0": [Gamma(0.1), Gamma(0.25), Gamma(0.25, bias="ignore")], "3": [Epsilon()]}
+    ranking = xaicore.tune(model, X, {"method": "lrp.composite", "layers": rules}, metric="gini")
+    assert {each.name for each in ranking} == {
+        f"lrp.composite(under('0'): {rule})" for rule in ("Gamma(gamma=0.1)", "Gamma()", "Gamma(bias='ignore')")
+    }
+
+
 def test_long_names_have_room_of_their_own(model: nn.Module) -> None:
-    rules = {"0": [Gamma(0.1), Gamma(0.5)], "3": [Epsilon(0.25), Epsilon(1e-6)]}
+    rules = {
+        "0": [Gamma(0.1, epsilon=0.01, bias="ignore"), Gamma(0.5, epsilon=0.01, bias="ignore")],
+        "3": [Epsilon(0.25, bias="distribute"), Epsilon(1e-3, bias="distribute")],
+    }
     space = {"method": "lrp.composite", "layers": rules}
     ax = xaicore.tune(model, X, space, metric="gini").plot()
     ax.figure.draw_without_rendering()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
@@ -76,6 +77,16 @@ def small_cnn(seed: int = 0, dtype: torch.dtype = torch.float32, channels: int =
             nn.Linear(24, 5),
         )
     return model.to(dtype).eval()
+
+
+def shared_cnn(dtype: torch.dtype = torch.float32) -> nn.Sequential:
+    """The same network for all tests that leave it as it is: it is captured once."""
+    return _shared(dtype)
+
+
+@functools.cache
+def _shared(dtype: torch.dtype) -> nn.Sequential:
+    return small_cnn(dtype=dtype)
 
 
 def images(count: int = 5, seed: int = 1, dtype: torch.dtype = torch.float32, channels: int = 1) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from judged import InputTimesGradient, Times, images, small_cnn
+from judged import InputTimesGradient, Times, images, shared_cnn, small_cnn
 from sklearn.base import clone
 from torch import Tensor, nn
 
@@ -75,12 +75,12 @@ class Pair(nn.Module):
 # Models are captured once, and not for each metric.
 @pytest.fixture(scope="module")
 def model() -> nn.Module:
-    return small_cnn(dtype=torch.float64)
+    return shared_cnn(torch.float64)
 
 
 @pytest.fixture(scope="module", params=[torch.float32, torch.bfloat16], ids=str)
 def smaller(request: pytest.FixtureRequest) -> nn.Module:
-    return small_cnn(dtype=request.param)
+    return shared_cnn(request.param)
 
 
 @pytest.fixture(scope="module")

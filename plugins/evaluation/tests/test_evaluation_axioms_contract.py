@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-from functools import cache
 from typing import Any, Self
 
 import pytest
 import torch
-from judged import Gradient, InputTimesGradient, Times, images, linear, small_cnn
+from judged import Gradient, InputTimesGradient, Times, images, linear, shared_cnn
 from torch import nn
 
 from xai_evaluation import Completeness, InputInvariance, NonSensitivity
@@ -27,15 +26,9 @@ METRICS = [
 NAMES = [f"{type(metric).__name__}-{number}" for number, metric in enumerate(METRICS)]
 
 
-@cache
-def network(dtype: torch.dtype = torch.float32) -> nn.Sequential:
-    """One network for all tests that leave it as it is: it is captured once."""
-    return small_cnn(dtype=dtype)
-
-
 @pytest.mark.parametrize("metric", METRICS, ids=NAMES)
 def test_a_sample_has_the_same_value_in_every_batch(metric) -> None:
-    x, analyzer = images(5, dtype=torch.float64), InputTimesGradient(network(torch.float64))
+    x, analyzer = images(5, dtype=torch.float64), InputTimesGradient(shared_cnn(torch.float64))
     whole = metric.score(Case(analyzer, x))
     for size in (1, 7):
         split = metric.score(Case(analyzer, x, engine=Engine(batch_size=size)))
@@ -47,8 +40,8 @@ def test_a_sample_has_the_same_value_in_every_batch(metric) -> None:
 @pytest.mark.parametrize("metric", [Completeness(), Completeness(baseline=0.3), InputInvariance()])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-3), (torch.bfloat16, 0.2)])
 def test_types_of_lower_precision_give_about_the_same(metric, dtype, tolerance) -> None:
-    exact = metric.score(Case(InputTimesGradient(network(torch.float64)), images(3, dtype=torch.float64), 0))
-    found = metric.score(Case(InputTimesGradient(network(dtype)), images(3, dtype=dtype), 0))
+    exact = metric.score(Case(InputTimesGradient(shared_cnn(torch.float64)), images(3, dtype=torch.float64), 0))
+    found = metric.score(Case(InputTimesGradient(shared_cnn(dtype)), images(3, dtype=dtype), 0))
     torch.testing.assert_close(found.values, exact.values, rtol=tolerance, atol=tolerance)
 
 
@@ -72,13 +65,13 @@ def test_the_model_stays_as_it_was(metric) -> None:
 @pytest.mark.parametrize("metric", METRICS, ids=NAMES)
 @pytest.mark.parametrize("factor", [torch.nan, torch.inf])
 def test_relevance_that_is_not_finite_leaves_the_sample_undefined(metric, factor) -> None:
-    scores = metric.score(Case(Times(network(), factor=factor), images(2)))
+    scores = metric.score(Case(Times(shared_cnn(), factor=factor), images(2)))
     assert scores.undefined == 2
     assert any("finite" in note for note in scores.notes)
 
 
 def test_a_change_by_no_relevance_is_undefined() -> None:
-    scores = InputInvariance().score(Case(Times(network(), factor=0.0), images(2)))
+    scores = InputInvariance().score(Case(Times(shared_cnn(), factor=0.0), images(2)))
     assert scores.undefined == 2
     assert any("relevance is 0" in note for note in scores.notes)
 
@@ -129,7 +122,7 @@ def test_tokens_are_features_that_a_token_replaces() -> None:
 def test_a_bias_that_cannot_take_the_shift_back_is_refused() -> None:
     metric = InputInvariance(compensation="bias")
     with pytest.raises(InputError, match="compensation='layer'"):
-        metric.score(Case(Gradient(network()), images(2)))  # its convolution pads with zeros
+        metric.score(Case(Gradient(shared_cnn()), images(2)))  # its convolution pads with zeros
     shared = linear([[1.0, 2.0], [0.0, 1.0]])
     with pytest.raises(InputError, match="used once"):
         metric.score(Case(Gradient(nn.Sequential(shared, nn.ReLU(), shared)), torch.ones(2, 2).double()))
@@ -195,7 +188,7 @@ def test_parameters_are_refused_by_name(metric, parameters) -> None:
 
 def test_metrics_are_found_by_name() -> None:
     names = ["evaluation.completeness", "conservation_gap", "non_sensitivity", "InputInvariance"]
-    found = evaluate(Gradient(network()), images(2), names)
+    found = evaluate(Gradient(shared_cnn()), images(2), names)
     assert all(torch.isfinite(scores.values).all() and not scores.higher_is_better for scores in found.values())
 
 

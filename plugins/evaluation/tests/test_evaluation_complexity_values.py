@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from judged import Gradient, Inputs, images, linear, small_cnn
+from judged import Gradient, Inputs, images, linear, shared_cnn
 from scipy import stats
 from torch import nn
 
@@ -97,5 +97,5 @@ def test_several_inputs_are_one_distribution(metric: Metric) -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("name", ["gini", "entropy"])
 def test_models_of_every_precision(name: str, dtype: torch.dtype) -> None:
-    (scores,) = evaluate(Gradient(small_cnn(dtype=dtype)), images(dtype=dtype), name).values()
+    (scores,) = evaluate(Gradient(shared_cnn(dtype=dtype)), images(dtype=dtype), name).values()
     assert torch.isfinite(scores.values).all()

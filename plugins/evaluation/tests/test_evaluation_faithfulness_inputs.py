@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from judged import Gradient, InputTimesGradient, images, linear, small_cnn
+from judged import Gradient, InputTimesGradient, images, linear, shared_cnn, small_cnn
 from torch import Tensor, nn
 
 from xai_evaluation import (
@@ -40,10 +40,6 @@ ALL: list[Metric] = [
     Infidelity(samples=6),
     Sufficiency(),
 ]
-
-
-# Captured once for each type.
-cnn = functools.cache(small_cnn)
 
 
 class Total(nn.Module):
@@ -168,7 +164,7 @@ def test_a_token_flipped_is_the_token_given() -> None:
 
 @pytest.mark.parametrize("metric", ALL, ids=repr)
 def test_relevance_that_is_not_finite_has_no_score_and_others_keep_theirs(metric: Metric) -> None:
-    x, model = images(3), cnn()
+    x, model = images(3), shared_cnn()
     relevance = InputTimesGradient(model).analyze(x, 1).relevance
     assert isinstance(relevance, Tensor)
     broken = relevance.clone()
@@ -189,8 +185,8 @@ def test_relevance_that_is_not_finite_has_no_score_and_others_keep_theirs(metric
 @pytest.mark.parametrize("metric", ALL, ids=repr)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_other_types_give_about_the_same(metric: Metric, dtype: torch.dtype) -> None:
-    exact = metric.score(Case(InputTimesGradient(cnn(dtype=torch.float64)), images(dtype=torch.float64), 1))
-    found = metric.score(Case(InputTimesGradient(cnn(dtype=dtype)), images(dtype=dtype), 1))
+    exact = metric.score(Case(InputTimesGradient(shared_cnn(torch.float64)), images(dtype=torch.float64), 1))
+    found = metric.score(Case(InputTimesGradient(shared_cnn(dtype)), images(dtype=dtype), 1))
     near = {"rtol": 1e-3, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 0.2, "atol": 0.25}
     torch.testing.assert_close(found.values, exact.values, **near)
     assert found.values.dtype == torch.float64
@@ -303,8 +299,8 @@ def test_flipping_with_linear_imputation_of_a_ramp_changes_little() -> None:
 @pytest.mark.parametrize("batch_size", [1, 7, "auto"])
 def test_linear_imputation_does_not_depend_on_blocks(batch_size: Any) -> None:
     metric = PixelFlipping(fill="linear", patch=2, steps=4)
-    whole = metric.score(Case(InputTimesGradient(cnn()), images(), 1, engine=Engine(None)))
-    found = metric.score(Case(InputTimesGradient(cnn()), images(), 1, engine=Engine(batch_size)))
+    whole = metric.score(Case(InputTimesGradient(shared_cnn()), images(), 1, engine=Engine(None)))
+    found = metric.score(Case(InputTimesGradient(shared_cnn()), images(), 1, engine=Engine(batch_size)))
     torch.testing.assert_close(found.values, whole.values, rtol=1e-4, atol=1e-6)
 
 

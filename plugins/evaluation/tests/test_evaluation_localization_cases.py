@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from judged import Inputs, InputTimesGradient, images, small_cnn
+from judged import Inputs, InputTimesGradient, images, shared_cnn
 from torch import Tensor, nn
 
 from xai_evaluation import PointingGame, RankAccuracy, RelevanceMass, TopKIntersection
@@ -26,7 +26,7 @@ def object_masks(count: int = 5) -> Tensor:
 
 
 def test_boxes_are_masks_with_straight_sides() -> None:
-    analyzer, x = InputTimesGradient(small_cnn()), images()
+    analyzer, x = InputTimesGradient(shared_cnn()), images()
     by_mask = evaluate(analyzer, x, NAMES, masks=object_masks())
     by_box = evaluate(analyzer, x, NAMES, boxes=[(1, 2, 4, 5)] * 5)
     for name, scores in by_mask.items():
@@ -34,7 +34,7 @@ def test_boxes_are_masks_with_straight_sides() -> None:
 
 
 def test_an_image_with_two_objects_has_two_boxes() -> None:
-    analyzer, x = Inputs(small_cnn()), images(1).abs()
+    analyzer, x = Inputs(shared_cnn()), images(1).abs()
     masks = object_masks(1)
     masks[:, 6:, 6:] = True
     boxes = [[(1, 2, 4, 5), (6, 6, 8, 8)]]
@@ -47,7 +47,7 @@ def test_an_image_with_two_objects_has_two_boxes() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_models_of_every_precision(dtype: torch.dtype) -> None:
-    found = evaluate(InputTimesGradient(small_cnn(dtype=dtype)), images(dtype=dtype), NAMES, masks=object_masks())
+    found = evaluate(InputTimesGradient(shared_cnn(dtype)), images(dtype=dtype), NAMES, masks=object_masks())
     for scores in found.values():
         assert torch.isfinite(scores.values).all()
         assert scores.values.dtype == torch.float64
@@ -109,14 +109,14 @@ def test_bad_parameters_are_refused(metric: Any, params: dict[str, Any], message
 
 def test_more_pixels_than_there_are_cannot_be_taken() -> None:
     with pytest.raises(InputError, match="k=65: the relevance has 64 pixels only"):
-        evaluate(Inputs(small_cnn()), images(), TopKIntersection(k=65), masks=object_masks())
+        evaluate(Inputs(shared_cnn()), images(), TopKIntersection(k=65), masks=object_masks())
 
 
 def test_without_masks_the_metric_says_what_it_needs() -> None:
     with pytest.raises(InputError, match="pointing_game: needs to know where the object is: give masks="):
-        evaluate(Inputs(small_cnn()), images(), "pointing_game")
+        evaluate(Inputs(shared_cnn()), images(), "pointing_game")
 
 
 def test_masks_that_do_not_fit_are_refused() -> None:
     with pytest.raises(InputError, match=r"masks of shape \(5, 7, 8\) do not fit"):
-        evaluate(Inputs(small_cnn()), images(), "pointing_game", masks=object_masks()[:, :7])
+        evaluate(Inputs(shared_cnn()), images(), "pointing_game", masks=object_masks()[:, :7])

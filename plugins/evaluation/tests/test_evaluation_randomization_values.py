@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-from functools import cache
 from typing import Any, Self
 
 import pytest
 import torch
-from judged import Gradient, Inputs, InputTimesGradient, OfPositiveScores, Times, images, linear, small_cnn
+from judged import Gradient, Inputs, InputTimesGradient, OfPositiveScores, Times, images, linear, shared_cnn, small_cnn
 from torch import nn
 
 from xai_evaluation import ParameterRandomization, RandomLogit
@@ -20,12 +19,6 @@ from xaicore.errors import InputError, ParameterError
 from xaicore.scoring import Case, Scores, evaluate
 
 ORDERS = ("top_down", "bottom_up", "independent")
-
-
-@cache
-def network(dtype: torch.dtype = torch.float32) -> nn.Sequential:
-    """One network for all tests that leave it as it is: it is captured once."""
-    return small_cnn(dtype=dtype)
 
 
 class Reversed(nn.Linear):
@@ -77,13 +70,13 @@ def test_the_layers_are_randomised_in_order(order, randomised) -> None:
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("how", ["reset", "permute", "normal"])
 def test_a_method_that_does_not_look_at_the_model_stays_the_same(order, how) -> None:
-    scores = ParameterRandomization(order=order, how=how).score(Case(Inputs(network()), images(3)))
+    scores = ParameterRandomization(order=order, how=how).score(Case(Inputs(shared_cnn()), images(3)))
     torch.testing.assert_close(scores.values, torch.ones(3, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("how", ["reset", "permute", "normal"])
 def test_the_gradient_follows_the_model_down_to_no_similarity(how) -> None:
-    scores = ParameterRandomization(how=how, of="signed").score(Case(Gradient(network()), images(12)))
+    scores = ParameterRandomization(how=how, of="signed").score(Case(Gradient(shared_cnn()), images(12)))
     assert scores.mean < 0.6
     assert abs(float(scores.curve.y[:, -1].mean())) < 0.3
 
@@ -165,7 +158,7 @@ def test_batch_norm_is_initialised_with_its_statistics_and_put_back() -> None:
 
 @pytest.mark.parametrize("metric", [*(ParameterRandomization(order=each) for each in ORDERS), RandomLogit(classes=2)])
 def test_a_sample_has_the_same_value_in_every_batch(metric) -> None:
-    x, analyzer = images(5, dtype=torch.float64), InputTimesGradient(network(torch.float64))
+    x, analyzer = images(5, dtype=torch.float64), InputTimesGradient(shared_cnn(torch.float64))
     whole = metric.score(Case(analyzer, x))
     for size in (1, 7):
         torch.testing.assert_close(metric.score(Case(analyzer, x, engine=Engine(batch_size=size))).values, whole.values)
@@ -176,7 +169,7 @@ def test_a_sample_has_the_same_value_in_every_batch(metric) -> None:
 @pytest.mark.parametrize("metric", [ParameterRandomization(), RandomLogit()])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_types_of_lower_precision_have_their_scores(metric, dtype) -> None:
-    scores = metric.score(Case(InputTimesGradient(network(dtype)), images(3, dtype=dtype)))
+    scores = metric.score(Case(InputTimesGradient(shared_cnn(dtype)), images(3, dtype=dtype)))
     assert scores.values.dtype == torch.float64
     assert torch.isfinite(scores.values).all()
 
@@ -216,13 +209,13 @@ def test_the_explained_class_stays_that_of_the_model() -> None:
 @pytest.mark.parametrize("metric", [ParameterRandomization(), RandomLogit()])
 @pytest.mark.parametrize("factor", [0.0, torch.nan])
 def test_constant_maps_and_what_is_not_finite_are_undefined(metric, factor) -> None:
-    scores = metric.score(Case(Times(network(), factor=factor), images(2)))
+    scores = metric.score(Case(Times(shared_cnn(), factor=factor), images(2)))
     assert scores.undefined == 2
     assert any("constant" in note for note in scores.notes)
 
 
 def test_wrapped_methods_are_bound_to_the_copy() -> None:
-    wrapped = NoiseAverage(TranslationAverage(Gradient(network()), shifts=1), noise=0.1, samples=2)
+    wrapped = NoiseAverage(TranslationAverage(Gradient(shared_cnn()), shifts=1), noise=0.1, samples=2)
     model = wrapped.analyzer.analyzer.model
     scores = ParameterRandomization(of="signed").score(Case(wrapped, images(2)))
     assert scores.mean < 0.9
@@ -275,7 +268,7 @@ def test_the_heatmap_of_another_class_of_a_linear_model_is_its_weight() -> None:
 
 
 def test_a_method_that_ignores_the_class_is_always_alike() -> None:
-    scores = RandomLogit(classes=99).score(Case(Inputs(network()), images(3)))
+    scores = RandomLogit(classes=99).score(Case(Inputs(shared_cnn()), images(3)))
     assert scores.details["classes"].shape == (3, 4)
     torch.testing.assert_close(scores.values, torch.ones(3, dtype=torch.float64))
 
@@ -284,7 +277,7 @@ def test_a_method_that_ignores_the_class_is_always_alike() -> None:
 def test_what_is_no_class_has_no_other(target) -> None:
     if callable(target):
         with pytest.raises(InputError, match="class"):
-            RandomLogit().score(Case(Gradient(network()), images(2), target))
+            RandomLogit().score(Case(Gradient(shared_cnn()), images(2), target))
     with pytest.raises(InputError, match="class"):
         RandomLogit().score(Case(Gradient(linear([[1.0, 2.0]])), torch.ones(2, 2).double()))
 
@@ -321,7 +314,7 @@ def test_parameters_are_refused_by_name(metric, parameters) -> None:
 
 
 def test_metrics_are_found_by_name() -> None:
-    found = evaluate(Gradient(network()), images(2), ["mprt", "evaluation.random_logit"])
+    found = evaluate(Gradient(shared_cnn()), images(2), ["mprt", "evaluation.random_logit"])
     assert list(found) == ["evaluation.parameter_randomization", "evaluation.random_logit"]
     assert all(-1 <= value <= 1 for scores in found.values() for value in scores)
 

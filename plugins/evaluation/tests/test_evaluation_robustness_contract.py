@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import copy
-from functools import cache
 
 import pytest
 import torch
-from judged import Gradient, InputTimesGradient, OfPositiveScores, Times, images, linear, small_cnn
+from judged import Gradient, InputTimesGradient, OfPositiveScores, Times, images, linear, shared_cnn, small_cnn
 from torch import nn
 
 from xai_evaluation import AverageSensitivity, Continuity, LocalLipschitz, MaxSensitivity
@@ -26,15 +25,9 @@ METRICS = [
 NAMES = [f"{type(metric).__name__}-{number}" for number, metric in enumerate(METRICS)]
 
 
-@cache
-def network(dtype: torch.dtype = torch.float32) -> nn.Sequential:
-    """One network for all tests that leave it as it is: it is captured once."""
-    return small_cnn(dtype=dtype)
-
-
 @pytest.mark.parametrize("metric", METRICS, ids=NAMES)
 def test_a_sample_has_the_same_value_in_every_batch(metric) -> None:
-    x, analyzer = images(5, dtype=torch.float64), InputTimesGradient(network(torch.float64))
+    x, analyzer = images(5, dtype=torch.float64), InputTimesGradient(shared_cnn(torch.float64))
     whole = metric.score(Case(analyzer, x))
     for size in (1, 7):
         split = metric.score(Case(analyzer, x, engine=Engine(batch_size=size)))
@@ -47,8 +40,8 @@ def test_a_sample_has_the_same_value_in_every_batch(metric) -> None:
 @pytest.mark.parametrize("metric", METRICS, ids=NAMES)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-3), (torch.bfloat16, 0.5)])
 def test_types_of_lower_precision_give_about_the_same(metric, dtype, tolerance) -> None:
-    exact = metric.score(Case(InputTimesGradient(network(torch.float64)), images(3, dtype=torch.float64), 0))
-    found = metric.score(Case(InputTimesGradient(network(dtype)), images(3, dtype=dtype), 0))
+    exact = metric.score(Case(InputTimesGradient(shared_cnn(torch.float64)), images(3, dtype=torch.float64), 0))
+    found = metric.score(Case(InputTimesGradient(shared_cnn(dtype)), images(3, dtype=dtype), 0))
     assert found.values.dtype == torch.float64
     if metric.__class__ is Continuity or dtype == torch.float32:
         torch.testing.assert_close(found.values, exact.values, rtol=tolerance, atol=tolerance)
@@ -67,21 +60,21 @@ def test_the_same_seed_gives_the_same_and_the_model_stays_as_it_was(metric) -> N
 
 
 def test_another_seed_gives_another_noise() -> None:
-    case = Case(InputTimesGradient(network()), images(2))
+    case = Case(InputTimesGradient(shared_cnn()), images(2))
     assert MaxSensitivity(seed=0).score(case).values.tolist() != MaxSensitivity(seed=1).score(case).values.tolist()
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=NAMES)
 @pytest.mark.parametrize("factor", [torch.nan, torch.inf])
 def test_relevance_that_is_not_finite_leaves_the_sample_undefined(metric, factor) -> None:
-    scores = metric.score(Case(Times(network(), factor=factor), images(2)))
+    scores = metric.score(Case(Times(shared_cnn(), factor=factor), images(2)))
     assert scores.undefined == 2
     assert any("not finite" in note for note in scores.notes)
 
 
 @pytest.mark.parametrize("metric", [MaxSensitivity(), AverageSensitivity(), Continuity(normalize=True)])
 def test_a_relative_change_of_no_relevance_is_undefined(metric) -> None:
-    case = Case(Times(network(), factor=0.0), images(2))
+    case = Case(Times(shared_cnn(), factor=0.0), images(2))
     scores = metric.score(case)
     assert scores.undefined == 2
     assert any("relevance of a sample is 0" in note for note in scores.notes)
@@ -93,7 +86,7 @@ def test_neighbours_that_equal_the_sample_are_left_out() -> None:
     x = images(2)
     neighbours = torch.stack([x, x + 0.5], 1)
     neighbours[1, 1] = x[1]
-    scores = Continuity(neighbours=neighbours).score(Case(InputTimesGradient(network()), x))
+    scores = Continuity(neighbours=neighbours).score(Case(InputTimesGradient(shared_cnn()), x))
     assert torch.isfinite(scores.values).tolist() == [True, False]
     assert scores.details["ratios"].isnan().tolist() == [[True, False], [True, True]]
     assert scores.notes == [
@@ -106,13 +99,13 @@ def test_neighbours_that_equal_the_sample_are_left_out() -> None:
 @pytest.mark.parametrize("given", [{"radius": 1e-30}, {"relative": True}], ids=["rounded away", "constant"])
 def test_a_ball_of_one_point_says_nothing(cls, given) -> None:
     # Not 0, the best value there is, where no other point was tried.
-    scores = cls(**given).score(Case(InputTimesGradient(network()), torch.ones(2, 1, 8, 8, dtype=torch.float64)))
+    scores = cls(**given).score(Case(InputTimesGradient(shared_cnn()), torch.ones(2, 1, 8, 8, dtype=torch.float64)))
     assert scores.undefined == 2
     assert any("all neighbours equal the sample" in note for note in scores.notes)
 
 
 def test_a_constant_image_does_not_change_when_it_is_moved() -> None:
-    scores = Continuity(neighbours="translation", fill="replicate").score(Case(Gradient(network()), images(1) * 0))
+    scores = Continuity(neighbours="translation", fill="replicate").score(Case(Gradient(shared_cnn()), images(1) * 0))
     assert scores.undefined == 1
 
 
@@ -170,7 +163,7 @@ def test_tokens_have_no_neighbours(metric) -> None:
 )
 def test_neighbours_that_are_none_are_refused(neighbours, message) -> None:
     with pytest.raises(InputError, match=message):
-        Continuity(neighbours=neighbours).score(Case(Gradient(network()), images(2)))
+        Continuity(neighbours=neighbours).score(Case(Gradient(shared_cnn()), images(2)))
 
 
 @pytest.mark.parametrize(
@@ -201,7 +194,7 @@ def test_parameters_are_refused_by_name(metric, parameters) -> None:
 def test_translations_that_do_not_fit_the_input_are_refused(directions) -> None:
     metric = Continuity(neighbours="translation", directions=directions, shifts=2)
     with pytest.raises(InputError, match="direction|shifts"):
-        metric.score(Case(Gradient(network()), images(2)))
+        metric.score(Case(Gradient(shared_cnn()), images(2)))
 
 
 def test_a_table_has_nothing_to_move_along() -> None:
@@ -210,7 +203,7 @@ def test_a_table_has_nothing_to_move_along() -> None:
 
 
 def test_metrics_are_found_by_name() -> None:
-    x, analyzer = images(2), Gradient(network())
+    x, analyzer = images(2), Gradient(shared_cnn())
     names = ["evaluation.continuity", "max_sensitivity", "avg_sensitivity", "evaluation.local_lipschitz"]
     found = evaluate(analyzer, x, names)
     assert all(torch.isfinite(scores.values).all() and not scores.higher_is_better for scores in found.values())
@@ -240,5 +233,5 @@ def test_half_a_judgement_is_none() -> None:
             return super().analyze(*args, **options)
 
     with pytest.raises(KeyboardInterrupt):
-        MaxSensitivity(samples=5).score(Case(Interrupted(network()), images(2)))
+        MaxSensitivity(samples=5).score(Case(Interrupted(shared_cnn()), images(2)))
     assert Interrupted.calls == 3

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from judged import Gradient, Inputs, InputTimesGradient, images, linear, small_cnn
+from judged import Gradient, Inputs, InputTimesGradient, images, linear, shared_cnn
 from torch import Tensor
 
 from xai_evaluation import AverageSensitivity, Continuity, LocalLipschitz, MaxSensitivity
@@ -173,7 +173,7 @@ def mirrored(position: int, size: int) -> int:
 
 
 def test_a_small_network_has_finite_values_that_grow_with_the_radius() -> None:
-    case = Case(Gradient(small_cnn()), images(4))
+    case = Case(Gradient(shared_cnn()), images(4))
     small, large = (AverageSensitivity(radius=radius).score(case) for radius in (0.01, 0.5))
     assert torch.isfinite(small.values).all()
     assert small.mean < large.mean

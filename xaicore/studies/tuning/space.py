@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,8 +47,20 @@ class Point:
 
     def __str__(self) -> str:
         parts = [f"{name}={value!r}" for name, value in self.parameters.items()]
-        parts += [f"{condition!r}: {rule!r}" for condition, rule in self.tried]
+        parts += [f"{condition!r}: {_brief(rule)}" for condition, rule in self.tried]
         return f"{self.method}({', '.join(parts)})" if parts else self.method
+
+
+def _brief(rule: Any) -> str:
+    """A rule without the parameters that have their defaults: names of candidates stand in tables."""
+    if "<" in repr(rule) or not repr(rule).startswith(f"{type(rule).__name__}("):
+        return repr(rule)  # of a kind of its own: a function, or one that says what it is in other words
+    known = inspect.signature(type(rule)).parameters.values()
+    if not all(hasattr(rule, each.name) for each in known):
+        return repr(rule)
+    values = {each.name: repr(getattr(rule, each.name)) for each in known}
+    changed = [f"{each.name}={values[each.name]}" for each in known if values[each.name] != repr(each.default)]
+    return f"{type(rule).__name__}({', '.join(changed)})"
 
 
 def points_of(space: Space, candidates: int | None, seed: int) -> list[Point]:
