@@ -113,6 +113,13 @@ class Constant(Analyzer):
         return Explanation(torch.zeros_like(inputs), zeros[:, None], labels, diagnostics, self.method)
 
 
+def test_analyzers_may_have_names_of_ones_own(model: nn.Module) -> None:
+    mine = xaicore.create_analyzer("lrp.epsilon", model, epsilon=0.5)
+    found = xaicore.compare(model, X, methods={"mine": mine, "lrp.epsilon": {"epsilon": 0.1}})
+    assert list(found) == ["mine", "lrp.epsilon"]
+    assert [each.parameters["epsilon"] for each in found.values()] == [0.5, 0.1]
+
+
 def test_methods_that_do_not_propagate_take_their_place_in_the_order(model: nn.Module) -> None:
     found = xaicore.compare(model, X, methods=["gradients.saliency", Constant(model), "lrp.zero"])
     assert list(found) == ["gradients.saliency", "Constant", "lrp.zero"]
@@ -123,7 +130,7 @@ def test_methods_that_do_not_propagate_take_their_place_in_the_order(model: nn.M
     [
         ([], "at least one method"),
         ([xaicore.create_analyzer("saliency", nn.Linear(2, 2))], "another model"),
-        ({"mine": GivenRelevance(nn.Linear(2, 2), relevance=torch.zeros(4, 2))}, "give analyzers in a list"),
+        ({"mine": GivenRelevance(nn.Linear(2, 2), relevance=torch.zeros(4, 2))}, "another model"),
         ({"lrp.epsilon": 0.25}, "give a dict such as"),
     ],
 )
@@ -198,7 +205,7 @@ def test_models_are_compared_on_the_same_inputs_by_their_own_predictions(model: 
 
 
 def test_metrics_judge_what_was_compared(model: nn.Module) -> None:
-    metrics = {"evaluation.gini": None, "evaluation.pixel_flipping": {"patch": 5}}
+    metrics = {"evaluation.gini": None, "evaluation.pixel_flipping": {"patch": 3}}
     found = xaicore.compare(model, X, methods=METHODS, metrics=metrics)
     for name in METHODS:
         alone = xaicore.evaluate(xaicore.create_analyzer(name, model), X, metrics)
@@ -374,7 +381,7 @@ def test_forms_of_images_are_refused_for_tables() -> None:
 def test_samples_without_a_score_are_in_no_curve_of_the_report(
     model: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = xaicore.compare(model, X, methods=METHODS[:2], metrics={"evaluation.pixel_flipping": {"patch": 5}})
+    found = xaicore.compare(model, X, methods=METHODS[:2], metrics={"evaluation.pixel_flipping": {"patch": 3}})
     scores = found.scores[""]["evaluation.pixel_flipping"]
     hole = scores["lrp.epsilon"].values.clone()
     hole[0] = torch.nan

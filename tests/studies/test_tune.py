@@ -195,7 +195,7 @@ def test_what_equals_the_best_in_every_sample_is_as_good() -> None:
 
 def test_a_ranking_is_drawn_with_one_line_a_candidate(model: nn.Module) -> None:
     ranking = xaicore.tune(model, X, {"method": ["lrp.epsilon"], "epsilon": EPSILONS}, metric=Nearness(blur=0.1))
-    ax = ranking.plot()
+    (ax,) = ranking.plot().axes
     assert [label.get_text() for label in ax.get_yticklabels()] == [each.name for each in ranking]
     dots = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
     assert dots == pytest.approx([each.mean for each in ranking])
@@ -215,7 +215,7 @@ def test_long_names_have_room_of_their_own(model: nn.Module) -> None:
         "3": [Epsilon(0.25, bias="distribute"), Epsilon(1e-3, bias="distribute")],
     }
     space = {"method": "lrp.composite", "layers": rules}
-    ax = xaicore.tune(model, X, space, metric="gini").plot()
+    ax = xaicore.tune(model, X, space, metric="gini").plot().axes[0]
     ax.figure.draw_without_rendering()
     boxes = [label.get_window_extent() for label in ax.get_yticklabels()]
     assert all(above.y0 >= below.y1 for above, below in itertools.pairwise(boxes))
@@ -243,7 +243,7 @@ def test_an_infinite_mean_is_ranked_and_not_compared(model: nn.Module) -> None:
         assert [each.parameters["epsilon"] for each in ranking] == [best, hole]
         assert ranking[0].p_value == 1 and np.isnan(ranking[1].p_value)
         assert "significant" not in ranking.verdict()
-        assert len(ranking.plot().get_yticklabels()) == 1
+        assert len(ranking.plot().axes[0].get_yticklabels()) == 1
 
 
 def test_masks_and_boxes_may_say_to_which_input_they_belong(model: nn.Module) -> None:

@@ -149,11 +149,15 @@ def test_all_samples_of_an_explanation_are_in_one_picture(make: Make) -> None:
     explanation = make(TABLE, inputs=TABLE * 2)
     figure = explanation.plot(kind="summary", names=list("abcd"))
     assert [ax.get_label() for ax in figure.axes] == ["", "<colorbar>"]
-    assert names(figure.axes[0]) == ["b", "d", "a", "c"] and figure.axes[0].get_title() == "50 samples"
+    assert (
+        names(figure.axes[0]) == ["b", "d", "a", "c"]
+        and figure.axes[0].get_title() == "50 samples, explained: 50 different classes"
+    )
     same = make(TABLE, index=[3] * 50).plot(kind="summary", labels=list("abcdefghij"))
     assert same.axes[0].get_title() == "50 samples, explained: d"
     both = make({"one": TABLE, "two": TABLE[:, :2]}).plot(kind="summary", footer=False)
-    assert [ax.get_title() for ax in both.axes] == ["one, 50 samples", "two, 50 samples"]
+    several = "50 samples, explained: 50 different classes"
+    assert [ax.get_title() for ax in both.axes] == [f"one, {several}", f"two, {several}"]
     with pytest.raises(InputError, match=r'kind="summary" is for tables.*shape \(50, 2, 2\)'):
         make(TABLE.reshape(50, 2, 2)).plot(kind="summary")
     with pytest.raises(InputError, match="names that all of them share"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MethodType
 from typing import Any
 
@@ -103,7 +103,7 @@ def _of_batch(
     return explain_each(model, batch.inputs, own, engine=engine, **options)
 
 
-Methods = str | Sequence[str | Analyzer] | Mapping[str, Mapping[str, Any] | None]
+Methods = str | Sequence[str | Analyzer] | Mapping[str, Mapping[str, Any] | Analyzer | None]
 
 
 def create_analyzers(model: Any, methods: Methods) -> dict[str, Analyzer]:
@@ -111,38 +111,46 @@ def create_analyzers(model: Any, methods: Methods) -> dict[str, Analyzer]:
 
     Parameters
     ----------
-    methods : str, sequence of names or analyzers, or mapping of names to parameters
-        ``["lrp.epsilon", "gradients.saliency"]``, or ``{"lrp.epsilon": {"epsilon": 0.25}}``, with None or an empty
-        dict where there are none.
+    methods : str, sequence of names or analyzers, or mapping
+        ``["lrp.epsilon", "gradients.saliency"]``. A mapping has names of methods with their parameters, and names of
+        one's own for analyzers: ``{"lrp.epsilon": {"epsilon": 0.25}, "gradients.saliency": None, "mine": analyzer}``.
     """
     named: dict[str, Analyzer] = {}
-    for analyzer in _analyzers(model, methods):
-        number, key = 2, analyzer.method
+    for given, analyzer in _analyzers(methods, model):
+        number, key = 2, given or analyzer.method
         while key in named:
-            key, number = f"{analyzer.method} ({number})", number + 1
+            key, number = f"{given or analyzer.method} ({number})", number + 1
         named[key] = analyzer
+    if not named:
+        raise ParameterError("compare needs at least one method; xaicore.methods() lists what is installed")
+    for analyzer in named.values():
+        _check_comparable(analyzer, model)
     return named
 
 
-def _analyzers(model: Any, methods: Methods) -> list[Analyzer]:
+def _analyzers(methods: Methods, model: Any) -> Iterator[tuple[str, Analyzer]]:
+    """Analyzers with the names of the user's own; "" where there is none."""
     if isinstance(methods, str):
         methods = [methods]
-    if isinstance(methods, Mapping):
-        analyzers = [create_analyzer(name, model, **_parameters(name, each)) for name, each in methods.items()]
-    else:
-        analyzers = [create_analyzer(m, model) if isinstance(m, str) else m for m in methods]
-    if not analyzers:
-        raise ParameterError("compare needs at least one method; xaicore.methods() lists what is installed")
-    foreign = [a for a in analyzers if not _same(a.model, model)]
-    if foreign:
-        raise ParameterError(f"{foreign[0]!r} belongs to another model than the one that is compared on")
-    for analyzer in analyzers:
-        if analyzer.family == "prototype":
-            raise ParameterError(
-                f"{analyzer.method} searches for inputs and explains none, so that there is nothing to compare: leave "
-                "it out, and call its `analyze`"
-            )
-    return analyzers
+    if not isinstance(methods, Mapping):
+        for each in methods:
+            yield "", create_analyzer(each, model) if isinstance(each, str) else each
+        return
+    for name, given in methods.items():
+        if isinstance(given, Analyzer):
+            yield name, given
+        else:
+            yield "", create_analyzer(name, model, **_parameters(name, given))
+
+
+def _check_comparable(analyzer: Analyzer, model: Any) -> None:
+    if not _same(analyzer.model, model):
+        raise ParameterError(f"{analyzer!r} belongs to another model than the one that is compared on")
+    if analyzer.family == "prototype":
+        raise ParameterError(
+            f"{analyzer.method} searches for inputs and explains none, so that there is nothing to compare: leave "
+            "it out, and call its `analyze`"
+        )
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -153,11 +161,6 @@ def _same(one: Any, other: Any) -> bool:
 def _parameters(method: str, given: Any) -> Mapping[str, Any]:
     if given is None:
         return {}
-    if isinstance(given, Analyzer):
-        raise ParameterError(
-            f"methods: {method!r} stands for an analyzer, {given!r:.60}: a dict is of names of methods to parameters; "
-            "give analyzers in a list"
-        )
     if not isinstance(given, Mapping):
         raise ParameterError(
             f"methods: the parameters of {method!r} are {given!r:.60}: give a dict such as {{'epsilon': 0.25}}, or None"

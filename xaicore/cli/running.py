@@ -147,5 +147,7 @@ class Run:
 
     def _skip(self, file: Path, name: str, reason: str) -> None:
         self.skipped.append({"input": name, "file": str(file), "reason": reason})
+        from xaicore.visualization.printable import printable
+
         # Above a progress bar, where there is one.
-        tqdm.write(f"Skipped {file}: {' '.join(reason.split())}", file=sys.stderr)
+        tqdm.write(printable(f"Skipped {file}: {' '.join(reason.split())}"), file=sys.stderr)

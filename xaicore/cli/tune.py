@@ -20,8 +20,6 @@ from xaicore.cli.table import echo_json
 from xaicore.cli.writing import output_folder
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from xaicore import Ranking
 
 
@@ -116,8 +114,7 @@ def command(
         figure = folder / "ranking.png"
         drawable = any(math.isfinite(each.mean) for each in ranking)
         if drawable:
-            drawn: Figure = ranking.plot().figure  # type: ignore[assignment]
-            drawn.savefig(figure, dpi=200)
+            ranking.plot().savefig(figure, dpi=200)
     if as_json:
         echo_json(_json(ranking))
         return

@@ -241,8 +241,8 @@ def _cancellation(parts: Sequence[Tensor], explained: Tensor) -> list[str]:
         return []
     return [
         f"positive and negative relevance cancel: together they are up to {float(times.max()):.2g} times the explained "
-        "value, so that small denominators may have drawn the picture. A larger epsilon is steadier, or a rule that "
-        "keeps positive and negative contributions apart (lrp.epsilon_plus, lrp.generalized_gamma)"
+        "value, so that small denominators may have drawn the picture. A larger epsilon is steadier, and so are rules "
+        "that keep positive and negative contributions apart in the layers where they cancel (z-plus, gamma)"
     ]
 
 

@@ -184,7 +184,7 @@ class Case:
 
     def values(self, quantity: str = "output") -> Tensor:
         """The explained value of each sample as it is, (B,)."""
-        return self._measured(self.evaluation.prediction, self.target, quantity)
+        return self._measured(self.evaluation.prediction, self.target, quantity, self._are_probable)
 
     def scores(self, varied: Mapping[str, Tensor], block: Block, quantity: str = "output") -> Tensor:
         """The explained value for each row of a block, (rows,): of the same class, whatever is predicted now.
@@ -198,7 +198,7 @@ class Case:
         quantity : {"output", "probability"}
         """
         outputs = self.evaluation.outputs(varied, block)
-        return self._measured(outputs, self.evaluation.target_of(block), quantity)
+        return self._measured(outputs, self.evaluation.target_of(block), quantity, block.repeat(self._are_probable))
 
     def relevance_of(self, varied: Mapping[str, Tensor], block: Block, *, predicted: bool = False) -> dict[str, Tensor]:
         """What the analyzer says of each row of a block, (rows, ...), in float64; see `relevance_by`.
@@ -283,27 +283,31 @@ class Case:
             len(self), steps, function, device=self.evaluation.device, footprint=footprint, outer=explains
         )
 
-    def _measured(self, outputs: Tensor, target: Target, quantity: str) -> Tensor:
+    def _measured(self, outputs: Tensor, target: Target, quantity: str, probable: Tensor) -> Tensor:
         if quantity not in QUANTITIES:
             raise ParameterError(f"quantity={quantity!r} must be one of {', '.join(QUANTITIES)}")
         if quantity == "probability":
-            outputs = self._as_probabilities(outputs)
+            outputs = _as_probabilities(outputs, probable)
         return target.score(outputs).detach().double()
 
-    def _as_probabilities(self, outputs: Tensor) -> Tensor:
-        if outputs.ndim != 2 or outputs.shape[1] < 2:
-            # Which of several dimensions has the classes, nobody said: images have them first, texts last.
-            raise ParameterError(
-                "quantity='probability' needs an output of several classes, (B, classes); this has shape "
-                f"{tuple(outputs.shape)}: use quantity='output', or write the probability into a target function"
-            )
-        return outputs if self._is_probable else torch.softmax(outputs.double(), 1)
-
     @cached_property
-    def _is_probable(self) -> bool:
-        """Whether the model returns probabilities already."""
+    def _are_probable(self) -> Tensor:
+        """For which samples the model returns probabilities already, (B,)."""
         prediction = self.evaluation.prediction
+        if prediction.ndim != 2 or not prediction.is_floating_point():
+            return torch.zeros(len(prediction), dtype=torch.bool, device=prediction.device)
         found = prediction.double()
-        found = found[found.isfinite().all(1)]  # what is no number says nothing of the others
         tolerance = max(1e-3, torch.finfo(prediction.dtype).eps)  # each is rounded to the type of the model
-        return bool((found >= 0).all()) and bool(((found.sum(1) - 1).abs() < tolerance).all())
+        return (found >= 0).all(1) & ((found.sum(1) - 1).abs() < tolerance)
+
+
+def _as_probabilities(outputs: Tensor, probable: Tensor) -> Tensor:
+    """The outputs of each row after a softmax; those of rows that are probabilities as they are."""
+    if outputs.ndim != 2 or outputs.shape[1] < 2:
+        # Which of several dimensions has the classes, nobody said: images have them first, texts last.
+        raise ParameterError(
+            "quantity='probability' needs an output of several classes, (B, classes); this has shape "
+            f"{tuple(outputs.shape)}: use quantity='output', or write the probability into a target function"
+        )
+    values = outputs.double()
+    return torch.where(probable[:, None], values, torch.softmax(values, 1))

@@ -51,6 +51,6 @@ def overview(panels: Sequence[Panel], labels: Sequence[str] | None, cmap: Any, f
 
 
 def _explained(explanation: Explanation, labels: Sequence[str] | None) -> str:
-    """What is explained, where that is the same in all samples."""
+    """What is explained; that it differs from sample to sample, where it does."""
     names = {target_name(explanation, sample, labels) for sample in range(len(explanation))}
-    return f"explained: {names.pop()}" if len(names) == 1 else ""
+    return f"explained: {names.pop()}" if len(names) == 1 else f"explained: {len(names)} different classes"

@@ -361,7 +361,7 @@ def test_what_does_not_fit_the_inputs_is_refused() -> None:
         scored(PixelFlipping(fill="linear", patch=(1, 1, 1)), image)
     with pytest.raises(ParameterError, match="n=12: there are 12 features"):
         scored(SensitivityN(n=12), table)
-    with pytest.raises(ParameterError, match="one feature only"):
+    with pytest.raises(ParameterError, match="one patch of all inputs"):
         scored(FaithfulnessCorrelation(patch=12), table)
     with pytest.raises(ParameterError, match="several classes"):
         Deletion().score(Case(InputTimesGradient(linear(torch.ones(1, 12))), table, 0))

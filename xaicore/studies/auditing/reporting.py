@@ -23,7 +23,7 @@ _CLASSES = (
     "of the area that masks take. focus: (inside - by chance) / (1 - by chance), 1 where the model looks at the object "
     "alone, 0 where it looks anywhere; the lowest comes first."
 )
-_UNRANKED = "Without masks or boxes it is not known where the object is: the classes are not ranked."
+_UNRANKED = "The classes are not ranked: there are no masks or boxes that tell the object from what is around it."
 _CLUSTERS = (
     "Suspicion is a weighted mean: elsewhere (relevance where no other class has that much), outside (of the object), "
     "apart (relative eigengap), answers (accuracy or confidence unlike the rest of the class), rare. It says where to "

@@ -14,6 +14,7 @@ from xaicore.tables import aligned, arrow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _SURE = 0.05
 
@@ -133,11 +134,12 @@ class Ranking(Sequence[Candidate]):
             rows.append([str(place), each.name, score, chance])
         return aligned(["RANK", "CANDIDATE", head, "P (AS GOOD AS THE BEST)"], rows)
 
-    def plot(self, ax: Axes | None = None, *, most: int = 20) -> Axes:
+    def plot(self, ax: Axes | None = None, *, most: int = 20) -> Figure:
         """Draw the candidates with their intervals, best at the top; filled: those as good as the best."""
         from xaicore.studies.tuning.drawing import draw_ranking
 
-        return draw_ranking(self, ax, most)
+        figure: Figure = draw_ranking(self, ax, most).figure  # type: ignore[assignment]
+        return figure
 
     def __str__(self) -> str:
         return f"{self.table()}\n\n{self.verdict()}"

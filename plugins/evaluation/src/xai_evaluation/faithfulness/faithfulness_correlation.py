@@ -70,8 +70,6 @@ class FaithfulnessCorrelation(Metric):
         """Replace random subsets."""
         flipping = Flipping(case, self.patch, self.fill, self.draws)
         count = flipping.patches.count
-        if count < 2:
-            raise ParameterError("there is one feature only, and no subsets of it to compare: give a smaller patch")
         size = min(count - 1, max(1, round(self.size * count)))
         values = correlation_over_subsets(flipping, random_subsets(count, size, self.subsets, self.seed), self.quantity)
         notes = notes_on(flipping, values)

@@ -13,6 +13,7 @@ from xai_evaluation.faithfulness.patches import Patches
 from xai_evaluation.faithfulness.ranking import ranks_of, recomputed_ranks
 from xai_evaluation.faithfulness.replacing import Replacement, resolve_fill
 from xaicore.engine import Block
+from xaicore.errors import ParameterError
 from xaicore.scoring import Case
 
 NON_FINITE = "undefined where relevance is not finite"
@@ -43,6 +44,10 @@ class Flipping:
 
     def __init__(self, case: Case, patch: Any, fill: Any, draws: int = 1) -> None:
         self.case, self.patches = case, Patches.of(case, patch)
+        if self.patches.count < 2:
+            raise ParameterError(
+                f"patch={patch!r} makes one patch of all inputs, so that none comes before another: give a smaller size"
+            )
         chosen = resolve_fill(fill)
         self.replacements = [Replacement(case, chosen, draw) for draw in range(min(draws, chosen.count))]
         self.sums = self.patches.sums(case.relevance)

@@ -97,8 +97,6 @@ class SensitivityN(Metric):
         return self.scores(values, curve=curve, details={"correlation": each.cpu()}, notes=notes)
 
     def _sizes(self, count: int) -> list[int]:
-        if count < 2:
-            raise ParameterError("there is one feature only, and no subsets of it to compare: give a smaller patch")
         if self.n is None:
             last = torch.tensor(max(1.0, _UP_TO * count), dtype=torch.float64).log10()
             return sorted({min(count - 1, round(float(each))) for each in torch.logspace(0, float(last), _SIZES)})
