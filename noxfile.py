@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import tempfile
 import tomllib
@@ -47,6 +48,7 @@ def types(session: nox.Session) -> None:
 def wheels(session: nox.Session, plugin: str) -> None:
     """Build wheels, install the core's and one plugin's, and run the plugin's tests away from the checkout."""
     below = built_on(plugin)
+    lend_torch(session)
     with tempfile.TemporaryDirectory(prefix="xaicore-wheels-") as folder:
         place = Path(folder)
         for project in (ROOT, *(ROOT / "plugins" / name for name in (*below, plugin))):
@@ -119,6 +121,22 @@ def install_checkout(session: nox.Session, *extras: str) -> None:
     suffix = f"[{','.join(extras)}]" if extras else ""
     projects = [str(ROOT) + suffix, *(str(ROOT / "plugins" / name) + suffix for name in PLUGINS)]
     install(session, *(part for project in projects for part in ("--editable", project)))
+
+
+def lend_torch(session: nox.Session) -> None:
+    """Let a session's environment see torch, which is unpacked once for all: that takes longer than many tests do."""
+    home = ROOT / ".nox" / "torch-alone"
+    home.parent.mkdir(exist_ok=True)
+    with home.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # sessions may run side by side
+        if not (home / "ready").exists():
+            session.run("python", "-m", "venv", "--clear", str(home))
+            pip = (str(home / "bin" / "python"), "-m", "pip", "install", "--constraint", str(CONSTRAINTS), "torch")
+            session.run(*pip, external=True, env={"PIP_NO_COMPILE": "1"})
+            (home / "ready").touch()
+    (lent,) = home.glob("lib/python*/site-packages")
+    (own,) = Path(session.virtualenv.location).glob("lib/python*/site-packages")
+    (own / "torch_alone.pth").write_text(f"{lent}\n")
 
 
 def built_on(plugin: str) -> list[str]:
