@@ -163,6 +163,7 @@ class Turned(nn.Linear):
         if self.made:
             with torch.no_grad():
                 self.weight.copy_(-self.weight.flip(1))
+                self.bias.neg_()  # what a layer leaves as it was learnt, we replace
         else:
             super().reset_parameters()
             self.made = True
