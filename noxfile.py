@@ -38,6 +38,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types, strictly."""
+    lend_torch(session)
     install_checkout(session)
     install(session, "mypy")
     session.run("mypy", *session.posargs)
