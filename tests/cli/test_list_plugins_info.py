@@ -136,6 +136,8 @@ def test_lists_of_what_nobody_brings_say_what_to_install(painted: Any, monkeypat
     assert json.loads(run("list", "--renderers", "--json").stdout) == []
     refused = run("list", "--renderers", "--family", "gradient")
     assert refused.exit_code == 2 and "renderers have none" in refused.stderr
+    refused = run("list", "--renderers", "--metrics")
+    assert refused.exit_code == 2 and "one list at a time" in refused.stderr
 
 
 def test_list_notes_broken_plugins_beside_its_output(painted: Any) -> None:

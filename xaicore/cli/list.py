@@ -45,14 +45,16 @@ _RENDERERS = _Listing(
 
 
 @click.command()
-@click.option("--metrics", "listing", flag_value="metrics", help="List metrics instead of methods.")
-@click.option("--renderers", "listing", flag_value="renderers", help="List renderers instead of methods.")
+@click.option("--metrics", is_flag=True, help="List metrics instead of methods.")
+@click.option("--renderers", is_flag=True, help="List renderers instead of methods.")
 @click.option("--family", help="Only methods of this family, such as relevance or gradient.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
-def command(listing: str | None, family: str | None, as_json: bool) -> None:
+def command(metrics: bool, renderers: bool, family: str | None, as_json: bool) -> None:
     """List the installed methods, metrics or renderers."""
     registry = plugin_registry()
-    chosen = {None: _METHODS, "metrics": _METRICS, "renderers": _RENDERERS}[listing]
+    if metrics and renderers:
+        raise click.UsageError("give --metrics or --renderers: one list at a time.")
+    chosen = _METRICS if metrics else _RENDERERS if renderers else _METHODS
     if family is not None and chosen is not _METHODS:
         raise click.UsageError(f"--family is one of methods; {chosen.noun}s have none.")
     specs: Sequence[Spec] = chosen.found(registry) if family is None else _of_family(registry, family)
