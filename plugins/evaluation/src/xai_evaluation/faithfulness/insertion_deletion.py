@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -13,7 +13,50 @@ from xai_evaluation.parameters import check_choice, check_count
 from xaicore.scoring import QUANTITIES, Case, Curve, Metric, Scores
 
 
-class Deletion(Metric):
+class _AreaUnder(Metric):
+    """What insertion and deletion have in common: the area under the curve of the explained class."""
+
+    inserted: ClassVar[bool]
+    """Whether entries come into the fill, rather than going."""
+
+    def __init__(
+        self,
+        *,
+        patch: Any = 1,
+        fill: Any = "zero",
+        draws: int = 1,
+        steps: int | None = 64,
+        quantity: str = "probability",
+    ) -> None:
+        self.patch, self.fill, self.draws, self.steps, self.quantity = patch, fill, draws, steps, quantity
+        check_patch(patch)
+        resolve_fill(fill)
+        check_count("draws", draws)
+        if steps is not None:
+            check_count("steps", steps)
+        check_choice("quantity", quantity, QUANTITIES)
+
+    @property
+    def bounds(self) -> tuple[float | None, float | None]:  # type: ignore[override]
+        """0 to 1 for probabilities."""
+        return (0.0, 1.0) if self.quantity == "probability" else (None, None)
+
+    def score(self, case: Case) -> Scores:
+        """Insert or delete entries, the most relevant first."""
+        flipping = Flipping(case, self.patch, self.fill, self.draws)
+        counts = flipping.counts(self.steps)
+        if self.inserted:
+            curve = flipping.insertion(counts, self.quantity)
+        else:
+            curve = flipping.curve("most", counts, self.quantity)
+        x = torch.tensor(counts, dtype=torch.float64) / flipping.patches.count
+        values = area(x, curve)
+        label = f"share of patches {'inserted' if self.inserted else 'deleted'}"
+        notes = flipping.notes()
+        return self.scores(values, curve=Curve(x, curve.cpu(), label, self.quantity), notes=notes)
+
+
+class Deletion(_AreaUnder):
     """Area under the class probability as entries are taken away, the most relevant first.
 
     The curve starts at the sample as it is and ends where nothing is left of it. Less is better: what the class needs
@@ -42,30 +85,10 @@ class Deletion(Metric):
     """
 
     higher_is_better = False
-
-    def __init__(
-        self,
-        *,
-        patch: Any = 1,
-        fill: Any = "zero",
-        draws: int = 1,
-        steps: int | None = 64,
-        quantity: str = "probability",
-    ) -> None:
-        self.patch, self.fill, self.draws, self.steps, self.quantity = patch, fill, draws, steps, quantity
-        _check(self)
-
-    @property
-    def bounds(self) -> tuple[float | None, float | None]:  # type: ignore[override]
-        """0 to 1 for probabilities."""
-        return _bounds(self.quantity)
-
-    def score(self, case: Case) -> Scores:
-        """Delete entries."""
-        return _area_under(self, case, inserted=False)
+    inserted = False
 
 
-class Insertion(Metric):
+class Insertion(_AreaUnder):
     """Area under the class probability as entries come into a blurred image, the most relevant first.
 
     The curve starts where nothing of the sample is there but the fill, and ends at the sample as it is. More is better:
@@ -89,6 +112,7 @@ class Insertion(Metric):
     """
 
     higher_is_better = True
+    inserted = True
 
     def __init__(
         self,
@@ -99,37 +123,4 @@ class Insertion(Metric):
         steps: int | None = 64,
         quantity: str = "probability",
     ) -> None:
-        self.patch, self.fill, self.draws, self.steps, self.quantity = patch, fill, draws, steps, quantity
-        _check(self)
-
-    @property
-    def bounds(self) -> tuple[float | None, float | None]:  # type: ignore[override]
-        """0 to 1 for probabilities."""
-        return _bounds(self.quantity)
-
-    def score(self, case: Case) -> Scores:
-        """Insert entries."""
-        return _area_under(self, case, inserted=True)
-
-
-def _check(metric: Deletion | Insertion) -> None:
-    check_patch(metric.patch)
-    resolve_fill(metric.fill)
-    check_count("draws", metric.draws)
-    if metric.steps is not None:
-        check_count("steps", metric.steps)
-    check_choice("quantity", metric.quantity, QUANTITIES)
-
-
-def _bounds(quantity: str) -> tuple[float | None, float | None]:
-    return (0.0, 1.0) if quantity == "probability" else (None, None)
-
-
-def _area_under(metric: Deletion | Insertion, case: Case, *, inserted: bool) -> Scores:
-    flipping = Flipping(case, metric.patch, metric.fill, metric.draws)
-    counts = flipping.counts(metric.steps)
-    curve = flipping.insertion(counts, metric.quantity) if inserted else flipping.curve("most", counts, metric.quantity)
-    x = torch.tensor(counts, dtype=torch.float64) / flipping.patches.count
-    values = area(x, curve)
-    label = f"share of patches {'inserted' if inserted else 'deleted'}"
-    return metric.scores(values, curve=Curve(x, curve.cpu(), label, metric.quantity), notes=flipping.notes())
+        super().__init__(patch=patch, fill=fill, draws=draws, steps=steps, quantity=quantity)
