@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from xaicore.errors import XaicoreError, nearest
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
-API_VERSION = "0.1"
-"""Version of the interface between core and plugins; `xaicore.plugins.compatibility` says what it means."""
+API_VERSION = "0.2"
+"""Version of the interface between core and plugins: major and minor of the core's own version.
+
+`xaicore.plugins.compatibility` says what it means."""
 
 if TYPE_CHECKING:
     from xaicore.analyzers import (

@@ -14,7 +14,7 @@ imports neither torch nor numpy, and the plugin's module should not either.
 from __future__ import annotations
 
 from xaicore.plugins.compatibility import check_api
-from xaicore.plugins.descriptors import CommandSpec, MappingSpec, MethodSpec, MetricSpec, RendererSpec
+from xaicore.plugins.descriptors import CommandSpec, Descriptor, MappingSpec, MethodSpec, MetricSpec, RendererSpec
 from xaicore.plugins.hooks import hookimpl
 from xaicore.plugins.importing import resolve
 from xaicore.plugins.known import KNOWN_PACKAGES, suggest_provider
@@ -34,6 +34,7 @@ from xaicore.plugins.registry import (
 __all__ = [
     "KNOWN_PACKAGES",
     "CommandSpec",
+    "Descriptor",
     "MappingSpec",
     "MethodSpec",
     "MetricSpec",

@@ -7,7 +7,9 @@ was written for, `XAICORE_API = "0.1"`. The rule:
 * the major numbers must be equal: a new major breaks plugins;
 * the plugin's minor must not be greater than the core's: a new minor only adds.
 
-A plugin that states nothing is taken to be written for 0.1, the first version.
+A plugin that states nothing is taken to be written for 0.1, the first version. So a plugin's metadata say
+`xaicore>=0.1,<1`, and nothing narrower. What is to go warns first, at least one minor version ahead
+(`xaicore.deprecation`), and goes only with a new major.
 """
 
 from __future__ import annotations
@@ -30,3 +32,8 @@ def check_api(wanted: object, offered: str = API_VERSION) -> str | None:
     if wanted_major < major:
         return f"it is written for plugin API {wanted}, this xaicore offers {offered}; upgrade the plugin."
     return None
+
+
+def core_range(wanted: str) -> str:
+    """Return the versions of the core that a plugin for interface version `wanted` fits: ">=0.1,<1"."""
+    return f">={wanted},<{int(wanted.partition('.')[0]) + 1}"

@@ -1,7 +1,7 @@
 """What hooks return: descriptions of things a plugin brings, as plain data.
 
 A `target` is an import string, "package.module:attribute", resolved by `resolve` on first use. So
-a list of methods costs no import of torch.
+a list of methods costs no import of torch. `surface.toml` says since which version of the interface a field exists.
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ class MethodSpec(_InNamespace):
     aliases : familiar names from other tools. A canonical name always wins over an alias.
     inputs : what the method is made for: "image", "text", "series", "tabular".
     sources : where the method is defined, "Bach et al. 2015, eq. 58".
+    example : import string of a function without arguments that returns the parameters, by name, with which the
+        conformance kit tries the method: those without a default, and cheaper ones than the defaults. "" where the
+        defaults do.
     """
 
     name: str
@@ -53,6 +56,7 @@ class MethodSpec(_InNamespace):
     aliases: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ("image", "tabular", "text", "series")
     sources: tuple[str, ...] = ()
+    example: str = ""
 
     def __post_init__(self) -> None:
         _check_dotted(self)
@@ -70,6 +74,8 @@ class MappingSpec:
     target : import string of the mapping.
     summary : one line for the matching report.
     ops : names of operators that narrow the kinds, as in `Layer.op_name`; none means all.
+    example : import string of a function without arguments that returns ``(model, inputs)`` with such a layer, for
+        the conformance kit; "" where its own models have one.
     """
 
     family: str
@@ -77,9 +83,11 @@ class MappingSpec:
     target: str
     summary: str
     ops: tuple[str, ...] = ()
+    example: str = ""
 
     def __post_init__(self) -> None:
         _check_target(self)
+        _check_import_string(self, "example")
         _check_tuples(self, "kinds", "ops")
         if not self.kinds:
             raise PluginError(f"MappingSpec for {self.target!r} names no kind of layer; give `kinds`, as in ('add',).")
@@ -99,6 +107,8 @@ class MetricSpec(_InNamespace):
     bounds : the lowest and the highest value that it takes; None: there is no bound.
     needs : what it must be given beside inputs and explanation: ("masks",).
     aliases : familiar names from other tools. A canonical name always wins over an alias.
+    example : import string of a function without arguments that returns the parameters, by name, with which the
+        conformance kit tries the metric; "" where the defaults do.
     """
 
     name: str
@@ -109,6 +119,7 @@ class MetricSpec(_InNamespace):
     bounds: tuple[float | None, float | None] = (None, None)
     needs: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    example: str = ""
 
     def __post_init__(self) -> None:
         _check_dotted(self)
@@ -137,6 +148,8 @@ class RendererSpec(_InNamespace):
     colours : the matplotlib colour map of that scale; "" for the diverging one that the user chooses with `cmap`.
     measure : import string of what turns relevance and options into the values on that scale; "" for relevance pooled
         over channels.
+    example : import string of a function without arguments that returns options, by name, with which the conformance
+        kit tries the renderer; "" where the defaults do.
     """
 
     name: str
@@ -150,6 +163,7 @@ class RendererSpec(_InNamespace):
     scale: str = ""
     colours: str = ""
     measure: str = ""
+    example: str = ""
 
     def __post_init__(self) -> None:
         _check_dotted(self)
@@ -158,8 +172,7 @@ class RendererSpec(_InNamespace):
             raise PluginError(f"RendererSpec {self.name!r}: scale={self.scale!r}; one of {_SCALES}.")
         if self.needs_input and not self.given_as:
             raise PluginError(f"RendererSpec {self.name!r} needs an input: say with given_as which parameter takes it.")
-        if self.measure and not _TARGET.fullmatch(self.measure):
-            raise PluginError(f"RendererSpec: measure {self.measure!r} is no import string; write 'package.module:f'.")
+        _check_import_string(self, "measure")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,12 +202,21 @@ def _check_dotted(spec: Named) -> None:
             "write 'namespace.name' with small letters, digits and underscores."
         )
     _check_target(spec)
+    _check_import_string(spec, "example")
 
 
 def _check_target(spec: Descriptor) -> None:
-    if not _TARGET.fullmatch(spec.target):
+    if not spec.target:
+        raise PluginError(f"{type(spec).__name__}: target is empty; write 'package.module:attribute'.")
+    _check_import_string(spec, "target")
+
+
+def _check_import_string(spec: Descriptor, field: str) -> None:
+    """Refuse what `resolve` cannot read; a field may be empty."""
+    value = getattr(spec, field)
+    if not isinstance(value, str) or (value and not _TARGET.fullmatch(value)):
         raise PluginError(
-            f"{type(spec).__name__}: target {spec.target!r} is no import string; write 'package.module:attribute'."
+            f"{type(spec).__name__}: {field} {value!r} is no import string; write 'package.module:attribute'."
         )
 
 

@@ -34,6 +34,7 @@ class PluginInfo:
     status: Status
     cause: str = ""
     load_time: float = 0.0
+    module: str = ""  # of its entry point
     error: BaseException | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -116,6 +117,7 @@ def _load(
         status=status,
         cause=cause,
         load_time=time.perf_counter() - started,
+        module=candidate.entry_point.module if candidate.entry_point else "",
         error=failure,
     )
     return LoadedPlugin(info=info, descriptors=descriptors if status is Status.OK else {})
