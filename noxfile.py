@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import shutil
+import sys
 import tempfile
 import tomllib
 from pathlib import Path
@@ -11,8 +12,18 @@ from pathlib import Path
 import nox
 
 ROOT = Path(__file__).parent
+sys.path.insert(0, str(ROOT / ".ci"))
+
+from release import agreement, building, steps  # noqa: E402
+from release import lowest as lowest_supported  # noqa: E402
+from release.packages import read_packages  # noqa: E402
+
 PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
 CONSTRAINTS = ROOT / ".ci" / "constraints.txt"
+TESTS_OF_LOWEST = (
+    *sorted(str(folder.relative_to(ROOT)) for folder in ROOT.glob("plugins/*/tests")),
+    *("tests/cli", "tests/graph", "tests/plugins", "tests/reports", "tests/visualization"),
+)
 CHROMIUM = ("chromium", "chromium-browser")  # what the browser is called
 
 nox.options.sessions = ["tests", "lint", "types", "wheels"]
@@ -66,6 +77,45 @@ def wheels(session: nox.Session, plugin: str) -> None:
 
 
 @nox.session
+def build(session: nox.Session) -> None:
+    """Build all wheels and sdists twice, compare and check them, install them as users do, put them into dist/."""
+    with tempfile.TemporaryDirectory(prefix="xaicore-build-") as folder:
+        place = Path(folder)
+        snapshot = steps.Snapshot.of(ROOT, place / "snapshot")
+        steps.stop_at(session, agreement.disagreements(snapshot.packages))
+        install(session, "build", "hatchling", "twine")
+        one, other = (steps.build_in(session, snapshot, place, around) for around in building.UNLIKE)
+        steps.stop_at(session, [f"{name} differs when built elsewhere." for name in building.differing(one, other)])
+        steps.check_built(session, snapshot, one)
+        steps.install_as_users_do(session, snapshot.packages, one, place, torch_pins())
+        building.write_checksums(one)
+        shutil.rmtree(ROOT / "dist", ignore_errors=True)
+        shutil.copytree(one, ROOT / "dist")
+    session.log(f"Wheels, sdists and SHA256SUMS are in {ROOT / 'dist'}")
+    if building.uncommitted(ROOT):
+        session.warn("This checkout differs from its last commit: do not publish these files.")
+
+
+@nox.session(python="3.11")  # the lowest, too
+def lowest(session: nox.Session) -> None:
+    """Test with the lowest versions of dependencies that the packages state, torch excepted. Arguments go to pytest."""
+    packages = read_packages(ROOT)
+    steps.stop_at(session, lowest_supported.false_claims(packages))
+    pins = lowest_supported.lowest_versions(packages, besides=("torch", "torchvision"))
+    constraints = Path(session.create_tmp()) / "lowest.txt"
+    constraints.write_text("\n".join([*torch_pins(), *(f"{name}=={version}" for name, version in pins.items())]))
+    settings = {"PIP_CONSTRAINT": str(constraints), "PIP_NO_COMPILE": "1"}
+    session.install("hatchling", "editables", "pytest-xdist", env=settings)
+    projects = [f"{ROOT}[segmentation,torchvision,transformers]"]
+    projects += [f"{ROOT / 'plugins' / name}[test]" for name in PLUGINS]
+    editable = (part for project in projects for part in ("--editable", project))
+    session.install("--no-build-isolation", *editable, env=settings)  # by the lowest hatchling
+    # What libraries as old call in newer ones may be deprecated there: matplotlib 3.8 in pyparsing, for one.
+    options = ("-W", "ignore::DeprecationWarning", "-n", "2", "--dist", "worksteal")
+    session.run("pytest", *options, *(session.posargs or TESTS_OF_LOWEST), env=one_thread())
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """Explain the mistakes of a small network with every installed method, and write a folder of figures."""
     install_checkout(session)
@@ -76,8 +126,11 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Run the code in docstrings, in the README and the guides, and the example scripts."""
+    """Build the site into docs/_build/html, warnings being errors; run the code of docstrings, guides and examples."""
     install_checkout(session, "test")
+    install(session, "--editable", f"{ROOT}[docs]")
+    places = ("docs", "docs/_build/html", "-d", "docs/_build/doctrees")
+    session.run("sphinx-build", "-W", "--keep-going", "-E", "-b", "html", *places, env=one_thread())
     session.run("pytest", "--doctest-modules", "xaicore", *session.posargs)
     session.run("pytest", "tests/test_docs.py", "tests/test_examples.py", *session.posargs, env=one_thread())
 
@@ -138,6 +191,11 @@ def lend_torch(session: nox.Session) -> None:
     (lent,) = home.glob("lib/python*/site-packages")
     (own,) = Path(session.virtualenv.location).glob("lib/python*/site-packages")
     (own / "torch_alone.pth").write_text(f"{lent}\n")
+
+
+def torch_pins() -> list[str]:
+    """Return the lines of the constraints that pin torch: only its CPU build can be had everywhere."""
+    return [line for line in CONSTRAINTS.read_text(encoding="utf-8").splitlines() if line.startswith("torch")]
 
 
 def built_on(plugin: str) -> list[str]:

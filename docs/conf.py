@@ -26,7 +26,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "repository_pages",
     "public_names",
-    "terse_parameters",
+    "plain_docstrings",
 ]
 exclude_patterns = ["_build"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
@@ -34,11 +34,15 @@ source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4  # links to headings, spelt as code hosts spell them
 
-default_role = "py:obj"  # `name` in a docstring: a link where it is a public name, code where it is not
+default_role = "public"  # `name` in a docstring: a link where it is a public name, code where it is not
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
 autodoc_inherit_docstrings = False
 napoleon_google_docstring = False
+# A type is words here ("tensor or array"), and not the name of a class to link to.
+napoleon_use_param = False
+napoleon_custom_sections = [("Attributes", "params_style")]
 napoleon_use_rtype = False
 python_maximum_signature_line_length = 100
 
@@ -49,6 +53,6 @@ html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
 html_theme_options = {
-    "light_css_variables": {"color-brand-primary": "#a3262a", "color-brand-content": "#1f5f99"},
-    "dark_css_variables": {"color-brand-primary": "#f0898c", "color-brand-content": "#7db8ec"},
+    "light_css_variables": {"color-brand-primary": "#1f5f99", "color-brand-content": "#1f5f99"},
+    "dark_css_variables": {"color-brand-primary": "#7db8ec", "color-brand-content": "#7db8ec"},
 }

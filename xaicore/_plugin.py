@@ -6,7 +6,7 @@ from typing import Any
 
 from xaicore.plugins import RendererSpec, hookimpl
 
-XAICORE_API = "0.1"
+XAICORE_API = "0.2"
 
 _HOME = "xaicore.visualization"
 
@@ -59,7 +59,10 @@ _OTHERS = [
     _other(
         "summary", "Relevance of each feature over all samples.", "tabular", given_as="values", all_samples=True
     ),
-    _other("tokens", "A text, each token on the colour of its relevance.", "text", scale="signed"),
+    _other(
+        "tokens", "A text, each token on the colour of its relevance.", "text", scale="signed",
+        example="xaicore.testing.renderers.subject:seven_words",
+    ),
     _other("series", "A series over a band coloured by relevance.", "series", given_as="values", scale="signed"),
     _other("channels_time", "Channels by time, coloured by relevance.", "series", scale="signed"),
 ]  # fmt: skip

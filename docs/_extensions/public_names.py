@@ -1,7 +1,8 @@
 """Pages of the public names of each package: what their modules list in `__all__`, with their docstrings.
 
 A name that several modules offer is described once, where it is at home: `xaicore.Composite` on the page of
-`xaicore.propagation`. The page of `xaicore` itself says where each of its names is described.
+`xaicore.propagation`. The page of `xaicore` itself says where each of its names is described, and links to them as
+`xaicore.Composite` lead there.
 """
 
 from __future__ import annotations
@@ -13,21 +14,30 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from docutils import nodes
+from docutils.parsers.rst.states import Inliner
+from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
+from sphinx.domains.python import PyXRefRole
+from sphinx.environment import BuildEnvironment
 from sphinx.errors import PycodeError
 from sphinx.pycode import ModuleAnalyzer
+from sphinx.util.nodes import make_refnode
 
+import xaicore
 from xaicore.plugins import plugin_registry
 
 MADE = Path(__file__).resolve().parents[1] / "_generated" / "api"
 ROOMS = (
     "errors", "plugins", "graph", "propagation", "engine", "explanation", "analyzers", "scoring", "visualization",
-    "reports", "studies", "testing", "cli.commands",
+    "reports", "studies", "cli.commands",
 )  # fmt: skip
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_role("public", name_in_text)
     app.connect("builder-inited", make_pages)
+    app.connect("missing-reference", find_at_home)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -36,7 +46,7 @@ def make_pages(app: Sphinx) -> None:
     described: dict[int, str] = {}
     core = [f"xaicore.{room}" for room in ROOMS]
     pages = dict(_pages([*core, *_packages()], described))
-    front = _front_page(import_module("xaicore"), described)
+    front = _front_page(xaicore, described)
     index = _index(["xaicore", *pages])
     MADE.mkdir(parents=True, exist_ok=True)
     written = {f"{name}.rst": text for name, text in {**pages, "xaicore": front, "index": index}.items()}
@@ -47,6 +57,31 @@ def make_pages(app: Sphinx) -> None:
         page = MADE / name
         if not page.exists() or page.read_text(encoding="utf-8") != text:  # else Sphinx would read it again
             page.write_text(text, encoding="utf-8")
+
+
+def name_in_text(
+    role: str, raw: str, text: str, line: int, inliner: Inliner, options: Any = None, content: Any = ()
+) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+    """Link `package.name` and `Class` in a docstring; a bare `word` is a parameter or an option, and just code."""
+    if "." in text or text[:1].isupper():
+        return PyXRefRole()("py:obj", raw, text, line, inliner, options, content)
+    return [nodes.literal(text, text)], []
+
+
+def find_at_home(
+    app: Sphinx, env: BuildEnvironment, node: pending_xref, contents: nodes.TextElement
+) -> nodes.reference | None:
+    """Resolve a link to a name of `xaicore` itself, such as `xaicore.Composite`, which is described elsewhere."""
+    package, _, name = str(node.get("reftarget", "")).partition(".")
+    if node.get("refdomain") != "py" or package != "xaicore" or name not in xaicore.__all__:
+        return None
+    value = getattr(xaicore, name)
+    homes = (f"{module}.{name}" for module in env.domains.python_domain.modules)
+    for home in homes:
+        found = env.domains.python_domain.objects.get(home)
+        if found is not None and _is_shared(value):
+            return make_refnode(app.builder, node["refdoc"], found.docname, found.node_id, contents, home)
+    return None
 
 
 def _packages() -> list[str]:
@@ -86,7 +121,8 @@ def _is_shared(value: Any) -> bool:
 
 def _directive(module: ModuleType, name: str, value: Any) -> list[str]:
     if inspect.isclass(value):
-        return [f".. autoclass:: {name}", "   :members:", "   :show-inheritance:", ""]
+        bases = ["   :show-inheritance:"] if value.__base__ is not object else []
+        return [f".. autoclass:: {name}", "   :members:", *bases, ""]
     if inspect.isroutine(value):
         return [f".. autofunction:: {name}", ""]
     return [f".. py:data:: {name}", "", *(f"   {line}" for line in _said_of(module, name)), ""]
@@ -107,7 +143,8 @@ def _said_of(module: ModuleType, name: str) -> list[str]:
 
 
 def _front_page(module: ModuleType, described: dict[int, str]) -> str:
-    lines = [_title("xaicore"), ".. automodule:: xaicore", "   :no-members:", "", ".. list-table::", "   :widths: 30 70", ""]
+    lines = [_title("xaicore"), ".. automodule:: xaicore", "   :no-members:", ""]
+    lines += [".. list-table::", "   :widths: 30 70", ""]
     for name in _public(module):
         value = getattr(module, name)
         home = value.__name__ if inspect.ismodule(value) else described.get(id(value), "")

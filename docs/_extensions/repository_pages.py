@@ -140,7 +140,7 @@ def _listed_files() -> list[Path]:
 
 
 def _needs_page(path: Path) -> bool:
-    return DOCS != path and DOCS not in path.parents
+    return path != DOCS and DOCS not in path.parents
 
 
 def _file_behind(origin: Path, link: str) -> Path | None:

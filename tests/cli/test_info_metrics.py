@@ -52,7 +52,8 @@ def run(*arguments: str) -> Result:
 
 
 @pytest.mark.parametrize("name", ["ruler.length", "length", "elle"])
-def test_a_metric_is_shown_by_any_of_its_names(name: str) -> None:
+def test_a_metric_is_shown_by_any_of_its_names(name: str, site: Any) -> None:
+    module = site.folder / "xai_ruler_plugin.py"
     assert run(name).stdout.splitlines() == [
         "ruler.length(unit='mm')",
         "",
@@ -63,6 +64,8 @@ def test_a_metric_is_shown_by_any_of_its_names(name: str) -> None:
         "  needs:     masks",
         "  aliases:   Elle",
         "  package:   xai-ruler 2.0",
+        "  class:     xai_ruler_plugin.Length",
+        f"  source:    {module}:4",
         "",
         "Parameters",
         "  unit: str (default 'mm')",
@@ -70,6 +73,11 @@ def test_a_metric_is_shown_by_any_of_its_names(name: str) -> None:
         "",
         "Sources",
         "  Euclid, book X",
+        "",
+        "Example",
+        "  $ xaicore compare torchvision:resnet18 photo.jpg -m ruler.measure "
+        "--metric 'ruler.length(unit=\"mm\")' --masks masks.npy",
+        '  >>> xaicore.evaluate(analyzer, x, {"ruler.length": {"unit": "mm"}}, masks=masks)',
     ]
 
 
@@ -105,11 +113,3 @@ def test_an_unknown_name_is_answered_with_the_nearest(name: str, message: str) -
     result = run(name)
     assert result.exit_code == 2
     assert message in result.stderr
-
-
-@pytest.mark.parametrize("name", ["heatmap", "core.contours"])
-def test_a_renderer_is_answered_with_where_its_options_are(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("XAICORE_PLUGINS")
-    result = run(name)
-    assert result.exit_code == 2
-    assert "is a renderer" in result.stderr and f"{name.rpartition('.')[2]}." in result.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -13,8 +14,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from xaicore.cli.docstring import documented_parameters
 from xaicore.cli.main import cli
+from xaicore.plugins import KNOWN_PACKAGES
+from xaicore.plugins.docstrings import documented_parameters
 
 METHOD_CLASS = '''
 class Base:
@@ -102,12 +104,16 @@ def test_list_writes_json(painted: Any) -> None:
     records = json.loads(run("list", "--json").stdout)
     assert records[0] == {
         "name": "paint.brush",
-        "family": "art",
-        "package": "paint-pkg",
-        "version": "3.1",
+        "target": "paint_pkg_plugin:Paint",
         "summary": "Paints.",
+        "family": "art",
         "aliases": ["Pinsel"],
         "inputs": ["image"],
+        "sources": ["Rembrandt 1642"],
+        "example": "",
+        "namespace": "paint",
+        "package": "paint-pkg",
+        "version": "3.1",
     }
     assert [record["name"] for record in records] == ["paint.brush", "paint.gone", "paint.odd"]
 
@@ -134,10 +140,92 @@ def test_lists_of_what_nobody_brings_say_what_to_install(painted: Any, monkeypat
     assert "pip install xai-evaluation" in run("list", "--metrics").stdout
     assert "No renderers are usable" in run("list", "--renderers").stdout
     assert json.loads(run("list", "--renderers", "--json").stdout) == []
-    refused = run("list", "--renderers", "--family", "gradient")
-    assert refused.exit_code == 2 and "renderers have none" in refused.stderr
-    refused = run("list", "--renderers", "--metrics")
+
+
+@pytest.mark.parametrize("options", [("--renderers", "--metrics"), ("--kind", "method", "--metrics")])
+def test_one_list_at_a_time(painted: Any, options: tuple[str, ...]) -> None:
+    refused = run("list", *options)
     assert refused.exit_code == 2 and "one list at a time" in refused.stderr
+
+
+def test_kind_and_its_short_spellings_are_the_same() -> None:
+    for noun in ("metric", "renderer"):
+        assert (
+            run("list", "--kind", noun).stdout
+            == run("list", f"--{noun}s").stdout
+            == run("list", f"--{noun}s", "--kind", noun).stdout
+        )
+    assert run("list", "--kind", "method").stdout == run("list").stdout
+
+
+def test_mappings_are_listed_by_layer_and_the_narrower_first() -> None:
+    header, *lines = run("list", "--kind", "mapping").stdout.splitlines()
+    assert header.split() == ["LAYER", "OPERATORS", "FAMILY", "PACKAGE", "SUMMARY"]
+    rows = [re.split(r"\s{2,}", line) for line in lines]
+    assert [row[0] for row in rows] == sorted(row[0] for row in rows)
+    assert [row[1] for row in rows if row[0] == "norm"] == ["local_response_norm", "all"]
+    (recurrent,) = [row for row in rows if row[0] == "recurrent"]
+    assert recurrent[1:4] == ["all", "relevance", "xai-lstm"]
+    (record,) = json.loads(run("list", "--kind", "mapping", "--plugin", "lstm", "--json").stdout)
+    assert (record["kinds"], record["ops"], record["target"]) == (["recurrent"], [], "xai_lstm:recurrent")
+    assert (record["namespace"], record["family"]) == ("lstm", "relevance")
+
+
+def test_commands_of_plugins_are_listed(painted: Any) -> None:
+    lines = run("list", "--kind", "command").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["COMMAND", "paint", "spill"]
+
+
+def names_listed(*options: str) -> set[str]:
+    return {record["name"] for record in json.loads(run("list", *options, "--json").stdout)}
+
+
+def test_filters_narrow_a_list_one_after_the_other() -> None:
+    assert names_listed("--inputs", "text", "--plugin", "lstm") == {"lstm.lrp_all", "lstm.lrp_half", "lstm.lrp_prop"}
+    assert (
+        names_listed("--plugin", "xai-lstm") == names_listed("--plugin", "XAI_lstm") == names_listed("--plugin", "lstm")
+    )
+    assert names_listed("--kind", "renderer", "--inputs", "text") == {"core.tokens"}
+    narrowed = names_listed("--family", "gradient", "--inputs", "text", "--plugin", "gradients")
+    assert "gradients.saliency" in narrowed and "gradients.grad_cam" not in narrowed
+    assert narrowed < names_listed("--family", "gradient") & names_listed("--inputs", "text")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--renderers", "--family", "gradient"), "--family is of methods and mappings; renderers have none."),
+        (("--metrics", "--inputs", "image"), "--inputs is of methods and renderers; metrics have none."),
+        (
+            ("--inputs", "imag"),
+            "is for inputs of type 'imag'. Did you mean 'image'? Types are image, series, tabular, ",
+        ),
+        (
+            ("--plugin", "lrp", "--family", "gradient"),
+            "No installed method of the plugin 'lrp' is of the family 'gradient'. Families are relevance.",
+        ),
+        (("--plugin", "lrp", "--metrics"), "The plugin 'lrp' (xai-lrp "),
+        (("--plugin", "lrp", "--metrics"), "brings no metric; it brings 23 methods, "),
+        (("--plugin", "lpr"), "No plugin 'lpr' is installed. Did you mean 'lrp'? Plugins are activation_max, core, "),
+        (("--kind", "rule"), "'rule' is not one of 'method', 'metric', 'renderer', 'mapping', 'command'"),
+    ],
+)
+def test_a_filter_that_fits_nothing_is_refused_with_what_there_is(options: tuple[str, ...], message: str) -> None:
+    result = run("list", *options)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+
+
+def test_a_filter_by_a_plugin_that_does_not_work_or_is_not_there_says_what_to_do(
+    painted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painted.install("bad-pkg", "bad", "raise RuntimeError('out of paint')")
+    result = run("list", "--plugin", "bad")
+    assert result.exit_code == 2
+    assert "'bad' (bad-pkg 1.0) is broken: RuntimeError: out of paint" in result.stderr
+    assert "pip install --upgrade bad-pkg" in result.stderr
+    monkeypatch.setitem(KNOWN_PACKAGES, "walls", "xai-walls")
+    assert "It comes with a package: pip install xai-walls" in run("list", "--plugin", "walls").stderr
 
 
 def test_list_notes_broken_plugins_beside_its_output(painted: Any) -> None:
@@ -159,14 +247,36 @@ def test_list_without_plugins_says_what_to_install(monkeypatch: pytest.MonkeyPat
 def test_plugins_shows_status_and_cause(painted: Any) -> None:
     painted.install("bad-pkg", "bad", "raise RuntimeError('out of paint')")
     lines = run("plugins").stdout.splitlines()
-    assert lines[0].split() == ["PLUGIN", "PACKAGE", "VERSION", "STATUS", "LOADED", "IN", "CAUSE"]
-    (bad,) = [line for line in lines if line.startswith("bad ")]
-    assert "broken" in bad
-    assert "RuntimeError: out of paint" in bad
+    assert lines[0].split() == ["PLUGIN", "PACKAGE", "VERSION", "STATUS", "XAICORE", "LOADED", "BRINGS"]
+    bad, note = [line for line in lines if line.startswith("bad ")]
+    assert bad.split()[1:5] == ["bad-pkg", "1.0", "broken", "-"]
+    assert note == "bad (bad-pkg 1.0) is broken"
+    below = lines[lines.index(note) + 1 :]
+    assert below[0].startswith("  why  RuntimeError: out of paint")
+    assert any(line.startswith("  fix  See whether there is a version without this fault") for line in below)
+    (good,) = [line for line in lines if line.startswith("paint ")]
+    assert re.fullmatch(r"paint +paint-pkg +3\.1 +ok +>=0\.1,<1 +[\d.]+ ms +3 methods, 2 commands", good)
+
+
+def test_the_table_of_plugins_fits_100_columns() -> None:
+    table, _, _ = run("plugins").stdout.partition("\n\n")
+    assert "23 methods, " in table
+    assert max(map(len, table.splitlines())) <= 100
+
+
+def test_plugins_as_json_have_what_the_table_has(painted: Any) -> None:
+    painted.install("bad-pkg", "bad", "raise RuntimeError('out of paint')")
     records = {record["namespace"]: record for record in json.loads(run("plugins", "--json").stdout)}
-    assert records["paint"]["status"] == "ok"
-    assert records["paint"]["version"] == "3.1"
-    assert records["bad"]["status"] == "broken"
+    paint, bad = records["paint"], records["bad"]
+    load_time = paint.pop("load_time")
+    assert 0 < load_time < 10
+    assert paint == {
+        "namespace": "paint", "package": "paint-pkg", "version": "3.1", "status": "ok", "cause": "", "fix": "",
+        "warning": "", "api": "0.1", "xaicore": ">=0.1,<1", "requires": "", "brings": {"methods": 3, "commands": 2},
+        "module": "paint_pkg_plugin", "folder": str(painted.folder),
+    }  # fmt: skip
+    assert (bad["status"], bad["api"], bad["brings"]) == ("broken", "", {})
+    assert "out of paint" in bad["cause"] and "pip" in bad["fix"]
 
 
 def test_info_shows_signature_parameters_sources_and_provider(painted: Any) -> None:
@@ -182,6 +292,10 @@ def test_info_shows_signature_parameters_sources_and_provider(painted: Any) -> N
         "  odd (default '(1, 2)')",
         "      not documented",
         "  Rembrandt 1642",
+        "  class:     paint_pkg_plugin.Paint",
+        f"  source:    {painted.folder / 'paint_pkg_plugin.py'}:11",
+        "  $ xaicore explain torchvision:resnet18 photo.jpg -m paint.brush -p width=WIDTH",
+        '  >>> xaicore.explain(model, x, method="paint.brush", width=...)',
     ):
         assert line in result.stdout.splitlines()
 
@@ -201,6 +315,9 @@ def test_info_writes_json(painted: Any) -> None:
     }
     assert (parameters["shared"]["type"], parameters["shared"]["meaning"]) == ("str", "Common to all.")
     assert parameters["width"]["required"]
+    assert (record["kind"], record["target"]) == ("method", "paint_pkg_plugin:Paint")
+    assert (record["file"], record["line"]) == (str(painted.folder / "paint_pkg_plugin.py"), 11)
+    assert record["usage"]["command_line"].endswith("-m paint.brush -p width=WIDTH")
 
 
 @pytest.mark.parametrize(

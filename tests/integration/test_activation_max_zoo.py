@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import zoo
+from published import Published
 from torch import Tensor
 
 from xai_activation_max import PrototypeSearch
@@ -20,12 +21,10 @@ CHOSEN = {
 }
 
 
-@pytest.mark.parametrize("name", CHOSEN)
-def test_a_class_and_a_channel_of_a_published_architecture_are_climbed(name: str) -> None:
-    entry = zoo.BY_NAME[name]
-    model, inputs = entry.build(), entry.inputs()
+@pytest.mark.parametrize("published", CHOSEN, indirect=True)
+def test_a_class_and_a_channel_of_a_published_architecture_are_climbed(published: Published) -> None:
+    entry, model, inputs, images = published.entry, published.model, published.inputs, published.images
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    images = inputs if isinstance(inputs, Tensor) else inputs[entry.keyword]
     example = images[:1] if isinstance(inputs, Tensor) else {entry.keyword: images[:1]}
 
     search = PrototypeSearch(model, prior="none", steps=6, learning_rate=0.02, start="input", patience=None)
@@ -37,8 +36,8 @@ def test_a_class_and_a_channel_of_a_published_architecture_are_climbed(name: str
     assert torch.allclose(found.score, logs[[0, 1], [1, 4]], atol=1e-4)
     assert bool((found.objective > found.trace[0].float()).all())
 
-    channel = search.analyze(example, 2, layer=CHOSEN[name])
-    assert channel.target == (f"channel 2 of {CHOSEN[name]}",)
+    channel = search.analyze(example, 2, layer=CHOSEN[published.entry.name])
+    assert channel.target == (f"channel 2 of {CHOSEN[published.entry.name]}",)
     assert float(channel.objective) > float(channel.trace[0])
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import zoo
+from published import Published
 from torch import Tensor
 
 import xaicore
@@ -29,10 +30,9 @@ def gap(explanation: xaicore.Explanation) -> float:
     return float(((found.relevance_sum - change).abs() / change.abs()).max())
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_relevance_sums_to_the_difference(name: str) -> None:
-    entry = zoo.BY_NAME[name]
-    model, inputs = entry.build(), entry.inputs()
+@pytest.mark.parametrize("published", FAMILIES, indirect=True)
+def test_relevance_sums_to_the_difference(published: Published) -> None:
+    entry, model, inputs = published.entry, published.model, published.inputs
     before = {key: value.clone() for key, value in model.state_dict().items()}
     for rule in ("rescale", "reveal_cancel"):
         explanation = xaicore.create_analyzer("gradients.deeplift", model, rule=rule).analyze(inputs, entry.target)

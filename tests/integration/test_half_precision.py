@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
@@ -58,10 +59,16 @@ class Large(nn.Module):
         return self.head(x.repeat_interleave(2, dim=1))
 
 
-def net(kind: type[nn.Module] = Net) -> nn.Module:
+def fresh(kind: type[nn.Module] = Net) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return kind().eval()
+
+
+@functools.cache
+def net(kind: type[nn.Module] = Net, dtype: torch.dtype = torch.float32) -> nn.Module:
+    """The same for all methods: it is captured once."""
+    return fresh(kind).to(dtype)
 
 
 def images() -> Tensor:
@@ -79,7 +86,16 @@ def agrees(found: Tensor, expected: Tensor) -> None:
 def test_a_model_in_half_precision_agrees_with_single_precision(method: str, dtype: torch.dtype) -> None:
     model, x = net(), images()
     expected = xaicore.explain(model, x, method=method, target=1, **METHODS[method]).relevance
-    found = xaicore.explain(model.to(dtype), x.to(dtype), method=method, target=1, **METHODS[method]).relevance
+    found = xaicore.explain(net(Net, dtype), x.to(dtype), method=method, target=1, **METHODS[method]).relevance
+    assert found.dtype == dtype
+    agrees(found, expected)
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_a_model_that_was_explained_and_made_half_is_captured_anew(dtype: torch.dtype) -> None:
+    model, x = fresh(), images()
+    expected = xaicore.explain(model, x, method="lrp.gamma", target=1).relevance
+    found = xaicore.explain(model.to(dtype), x.to(dtype), method="lrp.gamma", target=1).relevance
     assert found.dtype == dtype
     agrees(found, expected)
 
@@ -107,7 +123,7 @@ def test_large_contributions_that_cancel_stay_finite_in_float16(method: str, aut
     expected = xaicore.explain(model, x, method=method, target=1, **METHODS[method]).relevance
     with torch.autocast("cpu", dtype=torch.float16, enabled=autocast):
         if not autocast:
-            model, x = model.half(), x.half()
+            model, x = net(Large, torch.float16), x.half()
         explanation = xaicore.explain(model, x, method=method, target=1, **METHODS[method])
     assert explanation.prediction.isfinite().all()
     assert explanation.relevance.isfinite().all()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 import zoo
+from published import Published
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,10 +21,9 @@ def of_single_input(value: Any) -> Tensor:
     return value if isinstance(value, Tensor) else next(iter(value.values()))
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_every_linear_layer_of_a_zoo_model_learns_and_explains(name: str) -> None:
-    entry = zoo.BY_NAME[name]
-    model, inputs = entry.build(), entry.inputs()
+@pytest.mark.parametrize("published", MODELS, indirect=True)
+def test_every_linear_layer_of_a_zoo_model_learns_and_explains(published: Published) -> None:
+    entry, model, inputs = published.entry, published.model, published.inputs
     analyzer = xaicore.create_analyzer("patternnet.attribution", model).fit(inputs)
     matching = analyzer.match(inputs)
     weighted = [layer.name for layer in matching.matches if layer.kind in (Kind.CONVOLUTION, Kind.LINEAR)]

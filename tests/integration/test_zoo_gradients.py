@@ -7,13 +7,11 @@ from typing import Any
 import pytest
 import torch
 import zoo
+from published import Published
 from torch import Tensor
 
 import xaicore
 
-# In float32 a pre-activation within rounding error of zero falls on either side of the ReLU, and a gradient of a deep
-# unnormalised net then differs from autograd's own in float64 by more than the tolerance: 9e-4 and 1e-4 for these.
-FLOAT64 = {"resnet50", "regnet_y_400mf"}
 TOLERANCE = 1e-5
 
 IMAGES = [name for name in zoo.names() if name not in zoo.names("tokens")]
@@ -33,26 +31,24 @@ def of_single_input(value: Any) -> Tensor:
     return value["input_ids"] if "input_ids" in value else value["pixel_values"]
 
 
-@pytest.mark.parametrize("name", IMAGES)
-def test_saliency_of_an_image_model_is_autograds_gradient(name: str) -> None:
-    entry = zoo.BY_NAME[name]
-    dtype = torch.float64 if name in FLOAT64 else torch.float32
-    model, inputs = entry.build(dtype), entry.inputs(dtype)
+@pytest.mark.parametrize("published", IMAGES, indirect=True)
+def test_saliency_of_an_image_model_is_autograds_gradient(published: Published) -> None:
+    entry, model, inputs = published.entry, published.model, published.inputs
     values, images, gradient = zoo.autograd_gradient(model, inputs, entry.target)
 
     explanation = xaicore.explain(model, inputs, method="gradients.saliency", target=entry.target)
 
     relevance = of_single_input(explanation.relevance)
-    assert (relevance.shape, relevance.dtype) == (images.shape, dtype)
+    assert (relevance.shape, relevance.dtype) == (images.shape, images.dtype)
     assert relative_error(relevance, gradient) < TOLERANCE
     torch.testing.assert_close(explanation.diagnostics.explained, values, rtol=1e-4, atol=1e-6)
     assert explanation.diagnostics.non_finite == 0
 
 
-@pytest.mark.parametrize("name", zoo.names("tokens"))
-def test_gradient_of_a_token_model_is_autograds_at_the_embedding(name: str) -> None:
-    entry = zoo.BY_NAME[name]
-    model, inputs = entry.build(), entry.inputs()
+@pytest.mark.parametrize("published", zoo.names("tokens"), indirect=True)
+def test_gradient_of_a_token_model_is_autograds_at_the_embedding(published: Published) -> None:
+    entry, model, inputs = published.entry, published.model, published.inputs
+    assert isinstance(inputs, dict)
     values, looked_up, gradient = zoo.autograd_gradient(model, inputs, entry.target)
     tokens = inputs["input_ids"].shape
 
@@ -72,10 +68,9 @@ def test_gradient_of_a_token_model_is_autograds_at_the_embedding(name: str) -> N
     assert float((saliency - gradient.sum(-1)).abs().max() / gradient.abs().sum(-1).max()) < TOLERANCE
 
 
-@pytest.mark.parametrize("name", ["resnet18", "transformers_vit", "bert", "gpt2_language", "llama"])
-def test_trace_reads_as_a_table_of_the_users_modules(name: str) -> None:
-    entry = zoo.BY_NAME[name]
-    model, inputs = entry.build(), entry.inputs()
+@pytest.mark.parametrize("published", ["resnet18", "transformers_vit", "bert", "gpt2_language", "llama"], indirect=True)
+def test_trace_reads_as_a_table_of_the_users_modules(published: Published) -> None:
+    model, inputs = published.model, published.inputs
     graph = xaicore.trace(model, **inputs) if isinstance(inputs, dict) else xaicore.trace(model, inputs)
 
     modules = {path for path, _ in model.named_modules()}

@@ -16,9 +16,10 @@ from xaicore.analyzers.targets import resolve_target
 from xaicore.analyzers.varying import varied_inputs
 from xaicore.engine import Block, Engine, Footprint, Inputs, prepare_arrays
 from xaicore.engine.memory import ran_out
-from xaicore.errors import InputError
+from xaicore.errors import InputError, XaicoreError
 from xaicore.graph.capture import evaluation_mode
 from xaicore.graph.returned import returned_tensors
+from xaicore.graph.trial import refused_by
 from xaicore.graph.untouched import Snapshot
 
 _BYTES_A_NUMBER = 64
@@ -156,8 +157,13 @@ class CallableEvaluation(Evaluation):
             self.footprint = Footprint(_BYTES_A_NUMBER * numbers, _BYTES_A_NUMBER * numbers)
             return self._call(self._arguments)
         meter = Meter(self._model)
-        with meter:
-            outputs = self._call(self._arguments)
+        try:
+            with meter:
+                outputs = self._call(self._arguments)
+        except Exception as error:
+            if isinstance(error, XaicoreError) or ran_out(error):
+                raise
+            raise refused_by(self._model, self._arguments.args, self._arguments.kwargs, error) from error
         self.footprint = Footprint(-(-meter.total // self.batch), -(-meter.largest // self.batch))
         return outputs
 

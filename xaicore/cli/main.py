@@ -24,6 +24,7 @@ _SUMMARIES = {
     "explain": "Explain a model's output for images or arrays.",
     "info": "Show what a method or a metric does, its parameters and its sources.",
     "list": "List the installed methods, metrics or renderers.",
+    "new-plugin": "Write a package for a rule, a method, a metric, a renderer or a mapping of your own.",
     "plugins": "List the installed plugins and whether they work.",
     "tune": "Find the method and the parameters that explain a model best by a metric.",
 }
@@ -54,7 +55,7 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in _SUMMARIES:
-            target = f"xaicore.cli.{cmd_name}:command"
+            target = f"xaicore.cli.{cmd_name.replace('-', '_')}:command"
         else:
             brought = {spec.name: spec.target for spec in plugin_registry().commands()}
             if cmd_name not in brought:

@@ -101,7 +101,7 @@ def samples_of(inputs: Any, start: int, stop: int) -> Any:
     batch = batch_of(inputs)
 
     def part(leaf: Any) -> Any:
-        return leaf[start:stop] if _length(leaf) == batch else leaf
+        return leaf[start:stop] if batch is not None and _length(leaf) == batch else leaf
 
     return _mapped(inputs, part)
 
@@ -116,7 +116,7 @@ def taken(inputs: Any, which: Sequence[int]) -> Any:
     batch, places = batch_of(inputs), list(which)
 
     def part(leaf: Any) -> Any:
-        if _length(leaf) != batch:
+        if batch is None or _length(leaf) != batch:
             return leaf
         if hasattr(leaf, "iloc"):  # a data frame
             return leaf.iloc[places]

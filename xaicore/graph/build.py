@@ -18,8 +18,9 @@ from xaicore.graph.graph import Graph
 from xaicore.graph.kinds import Kind, kind_of
 from xaicore.graph.layer import Layer, Ref, TensorInfo
 from xaicore.graph.returned import without_prefix
-from xaicore.graph.rewrite import operator_name
+from xaicore.graph.rewrite import is_of_others, operator_name
 from xaicore.graph.sizes import SizeExpression, size_of
+from xaicore.graph.writing import on_copies
 
 _NOT_THE_USERS = tuple(f"{Path(module).parent}{os.sep}" for module in (torch.__file__, Path(__file__).parent))
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)')
@@ -99,13 +100,20 @@ class _Builder:
         if isinstance(value, (torch.SymInt, torch.SymFloat, torch.SymBool, int, float, bool)):
             self.values[node] = self._size(node, value)
             return
-        arguments, positional = self._arguments(node)
-        outputs = value if isinstance(value, (tuple, list)) else (value,)
+        outputs = list(value) if isinstance(value, (tuple, list)) else [value]
+        op, (arguments, positional) = node.target, self._arguments(node)
+        nothing: list[None] = []  # what stands first where an operator only writes
+        if functional := on_copies(node):
+            op, given = functional
+            name = operator_name(op.op)
+            arguments, positional = {key: self._value(each) for key, each in given.items()}, 0
+            nothing = [None] * (op.own == 0)
+            outputs = outputs[len(nothing) :]
         path, module_type = _module_of(node)
         layer = Layer(
             name=self._layer_name(name),
             kind=kind_of(name),
-            op=node.target,  # type: ignore[arg-type]
+            op=op,  # type: ignore[arg-type]
             op_name=name,
             arguments=arguments,
             outputs=tuple(_info(output) for output in outputs),
@@ -120,10 +128,11 @@ class _Builder:
             layer.kind = Kind.CONSTANT
         self._keep(node, layer)
         if isinstance(value, (tuple, list)):
-            self.values[node] = [Ref(layer, index) for index in range(len(value))]
+            self.values[node] = [*nothing, *(Ref(layer, index) for index in range(len(outputs)))]
 
     def _layer_name(self, op_name: str) -> str:
-        """``conv2d``, ``conv2d_1``, ...: the operator and how often it came before."""
+        """``conv2d``, ``conv2d_1``, ...: the operator, without its namespace, and how often it came before."""
+        op_name = op_name.rpartition("::")[2]
         count = self._counts[op_name] = self._counts.get(op_name, -1) + 1
         name = f"{op_name}_{count}" if count else op_name
         return name if name not in self._taken else f"{name}_"
@@ -146,6 +155,8 @@ class _Builder:
         arguments = dict(zip(names, given, strict=False))
         positional = len(arguments)
         arguments.update({key: self._value(value) for key, value in node.kwargs.items()})
+        if schema is not None and is_of_others(operator_name(node.target)):  # a mapping is told the defaults as well
+            arguments |= {a.name: a.default_value for a in schema.arguments if a.name not in arguments}
         return arguments, positional
 
     def _value(self, value: Any) -> Any:

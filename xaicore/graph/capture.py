@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import UnsupportedOperatorException
 from torch.utils import _pytree as pytree
 
 from xaicore.errors import CaptureError
@@ -24,6 +25,14 @@ from xaicore.graph.sizes import SizeExpression, size_of
 from xaicore.graph.untouched import untouched
 
 _LIBRARIES = tuple(f"{Path(file).parent}{os.sep}" for file in (torch.__file__, Path(__file__).parent))
+_SAME_OPERATIONS = (
+    "write this line so that the same operations run whatever the values of the tensors are (torch.where in place of "
+    "if, shapes in place of values)"
+)
+_REGISTER_SHAPES = (
+    "tell torch the shape and type of what this custom operation returns: torch.library.register_fake with a function "
+    "that makes an empty tensor like it"
+)
 _FRAMES_OF_PYTHON = ("contextlib.py", "<string>", "<frozen")
 
 
@@ -142,9 +151,10 @@ def where_raised(error: BaseException) -> str:
 
 def _explain(model: nn.Module, error: Exception) -> str:
     reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    unknown_shape = isinstance(error, UnsupportedOperatorException) or "no fake impl" in reason
     return (
         f"{type(model).__name__} cannot be captured as a graph: {type(error).__name__}: {reason}{where_raised(error)}\n"
-        "Propagation methods (gradients, LRP, deep Taylor, ...) need the graph. To get one, write this line so that "
-        "the same operations run whatever the values of the tensors are (torch.where in place of if, shapes in place "
-        "of values). Model-agnostic methods (the perturbation family) still work: they only call the model."
+        "Propagation methods (gradients, LRP, deep Taylor, ...) need the graph. To get one, "
+        f"{_REGISTER_SHAPES if unknown_shape else _SAME_OPERATIONS}. "
+        "Model-agnostic methods (the perturbation family) still work: they only call the model."
     )

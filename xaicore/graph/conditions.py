@@ -88,8 +88,17 @@ def kinds_of(kinds: tuple[Kind | str, ...]) -> list[Kind]:
 
 
 def op(*names: str) -> Condition:
-    """Layers computed by one of these operators: ``op("relu")``."""
-    return Condition(lambda layer, graph: layer.op_name in names, f"op({', '.join(names)})")
+    """Layers computed by one of these operators: ``op("relu")``, of others with a namespace ``op("mylib::shrink")``."""
+
+    def check(graph: Graph) -> None:
+        known = {layer.op_name for layer in graph.layers}
+        for name in set(names) - known:
+            for full in known:
+                if full.endswith(f"::{name}"):
+                    raise LayerError(f"{condition}: a custom operation is named with its namespace, op({full!r}).")
+
+    condition = Condition(lambda layer, graph: layer.op_name in names, f"op({', '.join(names)})", check)
+    return condition
 
 
 def under(pattern: str) -> Condition:

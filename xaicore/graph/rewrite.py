@@ -10,13 +10,22 @@ from torch import fx
 _NO_VALUE = (
     "_assert_scalar _assert_async _assert_tensor_metadata sym_constrain_range sym_constrain_range_for_size"
 ).split()
+# Elsewhere an operator may be called as one of torch's, and do something else.
+_KNOWN_NAMESPACES = ("aten", "prims", "xaicore")
 _MAY_RETURN_INPUT = "getitem dropout feature_dropout alpha_dropout feature_alpha_dropout".split()
 
 
 def operator_name(target: Any) -> str:
-    """``conv2d`` for ``torch.ops.aten.conv2d.default``."""
+    """``conv2d`` for ``torch.ops.aten.conv2d.default``; with its namespace if others define it: ``mylib::shrink``."""
     packet = getattr(target, "overloadpacket", None)
-    return str(packet.__name__ if packet is not None else getattr(target, "__name__", target))
+    if packet is None:
+        return str(getattr(target, "__name__", target))
+    return packet.__name__ if target.namespace in _KNOWN_NAMESPACES else f"{target.namespace}::{packet.__name__}"
+
+
+def is_of_others(op_name: str) -> bool:
+    """Whether an operator is neither torch's nor the core's own: a custom operation."""
+    return "::" in op_name
 
 
 def plain_program(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
@@ -130,7 +139,8 @@ def _is_in_place(node: fx.Node) -> bool:
 
 def _functional_overload(target: Any) -> Any:
     name = operator_name(target)
-    packet = getattr(torch.ops.aten, name[:-1], None) if name.endswith("_") else None
+    ours = name.endswith("_") and not is_of_others(name)
+    packet = getattr(torch.ops.aten, name[:-1], None) if ours else None
     overload = getattr(packet, target._overloadname, None) if packet is not None else None
     if overload is None:
         return None

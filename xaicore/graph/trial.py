@@ -27,10 +27,15 @@ def run_model(model: nn.Module, inputs: tuple[Any, ...], kwargs: dict[str, Any])
         try:
             return model(*args, **keywords)
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}{where_raised(error)}{too_large_ids(model, error)}"
-            raise InputError(
-                f"{type(model).__name__} itself does not take these inputs: {reason}\n{_given(model, inputs, kwargs)}"
-            ) from error
+            raise refused_by(model, inputs, kwargs, error) from error
+
+
+def refused_by(model: nn.Module, inputs: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> InputError:
+    """The error that says what the model's own forward raised, where, and what it was given."""
+    reason = f"{type(error).__name__}: {error}{where_raised(error)}{too_large_ids(model, error)}"
+    return InputError(
+        f"{type(model).__name__} itself does not take these inputs: {reason}\n{_given(model, inputs, kwargs)}"
+    )
 
 
 def copies_of(arguments: Any) -> Any:

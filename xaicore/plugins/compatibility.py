@@ -32,8 +32,3 @@ def check_api(wanted: object, offered: str = API_VERSION) -> str | None:
     if wanted_major < major:
         return f"it is written for plugin API {wanted}, this xaicore offers {offered}; upgrade the plugin."
     return None
-
-
-def core_range(wanted: str) -> str:
-    """Return the versions of the core that a plugin for interface version `wanted` fits: ">=0.1,<1"."""
-    return f">={wanted},<{int(wanted.partition('.')[0]) + 1}"

@@ -20,6 +20,11 @@ GROUP = "xaicore.plugins"
 CORE = "xaicore"
 """The distribution of the core, which registers what it brings as a plugin does."""
 
+_ASKED_OF_CORE = re.compile(
+    r"^Requires-Dist:\s*xaicore\s*(?:\[[^]]*\]\s*)?\(?([<>=!~][^;)\n]*)\)?\s*$", flags=re.MULTILINE | re.IGNORECASE
+)
+"""A requirement without a marker: one for an extra, or for some systems only, says nothing about this one."""
+
 Distribution = Any  # what `distributions()` yields has another type in each version of importlib-metadata
 
 
@@ -32,6 +37,13 @@ class Candidate:
     version: str
     entry_point: EntryPoint | None  # None: the distribution's entry points cannot be read
     cause: Exception | None = None
+    requires: str = ""  # the versions of xaicore that its metadata asks for: ">=0.1,<1"; "" where it does not say
+    folder: str = ""  # where the distribution is installed
+
+    @property
+    def module(self) -> str:
+        """The module that holds the hooks; "" where the entry points cannot be read."""
+        return self.entry_point.module if self.entry_point else ""
 
     @property
     def order(self) -> tuple[str, bool, bool, str]:
@@ -61,24 +73,29 @@ def _candidates_of(distribution: Distribution) -> Iterator[Candidate]:
     text = distribution.read_text("entry_points.txt")
     if not text or GROUP not in text:
         return  # the usual case, decided without parsing anything
-    name, version = _identity(distribution)
+    known: dict[str, Any] = _metadata(distribution) | {"folder": str(distribution.locate_file(""))}
     try:
         entry_points = list(distribution.entry_points.select(group=GROUP))
     except Exception as error:
-        yield Candidate(namespace=name, distribution=name, version=version, entry_point=None, cause=error)
+        yield Candidate(namespace=known["distribution"], entry_point=None, cause=error, **known)
         return
     for entry_point in entry_points:
-        yield Candidate(namespace=entry_point.name, distribution=name, version=version, entry_point=entry_point)
+        yield Candidate(namespace=entry_point.name, entry_point=entry_point, **known)
 
 
-def _identity(distribution: Distribution) -> tuple[str, str]:
-    """Return name and version, "unknown" where the metadata is damaged.
+def _metadata(distribution: Distribution) -> dict[str, str]:
+    """Return name, version and what is required of xaicore; name and version are "unknown" in damaged metadata.
 
     Read here, because `distribution.name` imports the email package: a sixth of the time of `xaicore list`.
     """
     text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
-    headers = dict(re.findall(r"^(Name|Version):\s*(\S+)", text.partition("\n\n")[0], flags=re.MULTILINE))
-    return headers.get("Name", "unknown"), headers.get("Version", "unknown")
+    headers = text.partition("\n\n")[0]
+    first = dict(re.findall(r"^(Name|Version):\s*(\S+)", headers, flags=re.MULTILINE))
+    return {
+        "distribution": first.get("Name", "unknown"),
+        "version": first.get("Version", "unknown"),
+        "requires": ",".join(asked.replace(" ", "") for asked in _ASKED_OF_CORE.findall(headers) if asked.strip()),
+    }
 
 
 @dataclass(frozen=True)

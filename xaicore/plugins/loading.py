@@ -9,9 +9,11 @@ from enum import StrEnum
 
 from xaicore.errors import PluginError, PluginLoadError
 from xaicore.plugins.compatibility import FIRST_VERSION, check_api
+from xaicore.plugins.cores import core_range, disagreement
 from xaicore.plugins.descriptors import CommandSpec, Descriptor, MethodSpec, MetricSpec, RendererSpec
-from xaicore.plugins.discovery import Candidate, Switches
-from xaicore.plugins.hooks import call_hooks
+from xaicore.plugins.discovery import CORE, Candidate, Switches
+from xaicore.plugins.faults import fault_of, reinstall, tell_author
+from xaicore.plugins.hooks import PREFIX, call_hooks
 
 
 class Status(StrEnum):
@@ -26,20 +28,57 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class PluginInfo:
-    """An installed plugin and what became of it; `cause` says why it is not `ok`, `load_time` is in seconds."""
+    """An installed plugin and what became of it.
+
+    Parameters
+    ----------
+    namespace, distribution, version : of the entry point and its distribution.
+    status, cause, fix : what became of it; why it is not `ok`, and what to do about it.
+    module, folder : the module that holds its hooks, and where its distribution is installed.
+    api : the interface version that its module states; "" where it was not imported.
+    requires : the versions of xaicore that its metadata asks for, ">=0.1,<1"; "" where it does not say.
+    brings : how many methods, mappings, metrics, renderers and commands it brings, of what it brings any.
+    load_time : seconds.
+    """
 
     namespace: str
     distribution: str
     version: str
     status: Status
     cause: str = ""
+    fix: str = ""
+    module: str = ""
+    folder: str = ""
+    api: str = ""
+    requires: str = ""
+    brings: Mapping[str, int] = field(default_factory=dict, hash=False)
     load_time: float = 0.0
-    module: str = ""  # of its entry point
     error: BaseException | None = field(default=None, repr=False, compare=False)
 
     @property
     def label(self) -> str:
         return f"{self.distribution} {self.version}"
+
+    @property
+    def cause_and_fix(self) -> str:
+        """Both as sentences: "... is broken: " goes before them."""
+        return " ".join(f"{text.rstrip('.')}." for text in (self.cause, self.fix) if text)
+
+    @property
+    def contents(self) -> str:
+        """What it brings, in words: "23 methods, 1 mapping"."""
+        counted = ((number, noun if number > 1 else noun.removesuffix("s")) for noun, number in self.brings.items())
+        return ", ".join(f"{number} {noun}" for number, noun in counted)
+
+    @property
+    def cores(self) -> str:
+        """The versions of xaicore that it fits, ">=0.1,<1"; "" where that is not known."""
+        return core_range(self.api) or self.requires
+
+    @property
+    def warning(self) -> str:
+        """What speaks against a plugin that works: its metadata asks for another xaicore; "" where nothing does."""
+        return disagreement(self.requires) if self.status is Status.OK else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +92,9 @@ class LoadedPlugin:
 class _Refusal(Exception):  # noqa: N818  (no error: a plugin may be refused in good order)
     """A reason, other than being broken, for not taking a plugin in."""
 
-    def __init__(self, status: Status, cause: str) -> None:
+    def __init__(self, status: Status, cause: str, fix: str = "") -> None:
         super().__init__(cause)
-        self.status = status
+        self.status, self.cause, self.fix = status, cause, fix
 
 
 def load_all(
@@ -82,7 +121,7 @@ def load_all(
         info = plugin.info
         if switches.strict and info.status not in (Status.OK, Status.DISABLED):
             raise PluginLoadError(
-                f"Plugin {info.namespace!r} ({info.label}) is {info.status}: {info.cause} "
+                f"Plugin {info.namespace!r} ({info.label}) is {info.status}: {info.cause_and_fix} "
                 "XAICORE_STRICT_PLUGINS is set; without it the other plugins would go on working."
             ) from info.error
         if info.status is not Status.DISABLED:
@@ -97,30 +136,51 @@ def load_all(
 def _load(
     candidate: Candidate, switches: Switches, owners: Mapping[str, str], commands: Mapping[str, str]
 ) -> LoadedPlugin:
+    module: object = None
     descriptors: dict[str, tuple[Descriptor, ...]] = {}
-    status, cause, failure = Status.OK, "", None
+    status, cause, fix, failure = Status.OK, "", "", None
     started = time.perf_counter()
     try:
         _refuse_before_import(candidate, switches, owners)
-        descriptors = _import_and_ask(candidate)
+        module = _import(candidate)
+        _refuse_misfit(candidate, module)
+        descriptors = call_hooks(module)
         _check_names(candidate, descriptors, commands)
     except _Refusal as refusal:
-        status, cause = refusal.status, str(refusal)
+        status, cause, fix = refusal.status, refusal.cause, refusal.fix
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit, and extension modules that panic, are failures of the plugin too
-        status, cause, failure = Status.BROKEN, _describe(error), error
+        status, cause, fix = _diagnosis(candidate, error)
+        failure = error
+    seconds = time.perf_counter() - started
+    taken = descriptors if status is Status.OK else {}
     info = PluginInfo(
         namespace=candidate.namespace,
         distribution=candidate.distribution,
         version=candidate.version,
         status=status,
         cause=cause,
-        load_time=time.perf_counter() - started,
-        module=candidate.entry_point.module if candidate.entry_point else "",
+        fix=fix,
+        module=candidate.module,
+        folder=candidate.folder,
+        api="" if module is None else str(_api_of(module)),
+        requires=candidate.requires,
+        brings={hook.removeprefix(PREFIX): len(specs) for hook, specs in taken.items() if specs},
+        load_time=seconds,
         error=failure,
     )
-    return LoadedPlugin(info=info, descriptors=descriptors if status is Status.OK else {})
+    return LoadedPlugin(info=info, descriptors=taken)
+
+
+def _diagnosis(candidate: Candidate, error: BaseException) -> tuple[Status, str, str]:
+    """Say of a plugin that failed whether it is broken, or made for another core as its metadata says."""
+    name = candidate.distribution
+    cause, fix = fault_of(error, distribution=name, module=candidate.module, folder=candidate.folder)
+    other_core = disagreement(candidate.requires)
+    if not other_core:
+        return Status.BROKEN, cause, fix
+    return Status.INCOMPATIBLE, f"{other_core}, and {cause}", f"pip install --upgrade xaicore {name}"
 
 
 def _refuse_before_import(candidate: Candidate, switches: Switches, owners: Mapping[str, str]) -> None:
@@ -128,63 +188,63 @@ def _refuse_before_import(candidate: Candidate, switches: Switches, owners: Mapp
     if disabled:
         raise _Refusal(Status.DISABLED, disabled)
     if candidate.namespace in owners:
+        owner = owners[candidate.namespace]
         raise _Refusal(
-            Status.CONFLICT,
-            f"the namespace {candidate.namespace!r} is taken by {owners[candidate.namespace]}; uninstall one of them, "
-            f"or set XAICORE_DISABLE_PLUGINS to the name of the distribution that is not wanted.",
+            Status.CONFLICT, f"the namespace {candidate.namespace!r} is taken by {owner}.", _keep_one(candidate, owner)
         )
 
 
-def _import_and_ask(candidate: Candidate) -> dict[str, tuple[Descriptor, ...]]:
+def _keep_one(candidate: Candidate, owner: str) -> str:
+    """Say how to do without one of two plugins that claim the same; the core cannot be done without."""
+    name, other = candidate.distribution, owner.partition(" ")[0]
+    if other in (CORE, name):
+        return tell_author(name)
+    return (
+        f"Keep one: pip uninstall {name}, or pip uninstall {other}. To have both installed and use one, set "
+        f"XAICORE_DISABLE_PLUGINS to the distribution that is not wanted."
+    )
+
+
+def _import(candidate: Candidate) -> object:
     if candidate.entry_point is None:
-        raise PluginError(f"its entry_points.txt cannot be read: {candidate.cause}")
-    module = candidate.entry_point.load()
-    reason = check_api(getattr(module, "XAICORE_API", FIRST_VERSION))
+        raise _Refusal(
+            Status.BROKEN,
+            f"its entry_points.txt cannot be read (installed in {candidate.folder}): {candidate.cause}",
+            f"{reinstall(candidate.distribution)}. If that does not help: {tell_author(candidate.distribution)}",
+        )
+    return candidate.entry_point.load()
+
+
+def _api_of(module: object) -> object:
+    return getattr(module, "XAICORE_API", FIRST_VERSION)
+
+
+def _refuse_misfit(candidate: Candidate, module: object) -> None:
+    """Refuse a plugin that is written for another version of the interface."""
+    reason = check_api(_api_of(module))
     if reason:
-        raise _Refusal(Status.INCOMPATIBLE, reason)
-    return call_hooks(module)
+        name = candidate.distribution
+        fix = f"pip install --upgrade xaicore {name}; or a {name} that fits this xaicore, where there is one."
+        raise _Refusal(Status.INCOMPATIBLE, reason, fix)
 
 
 def _check_names(
     candidate: Candidate, descriptors: Mapping[str, tuple[Descriptor, ...]], commands: Mapping[str, str]
 ) -> None:
-    seen: set[tuple[type, str]] = set()
-    for spec in (spec for specs in descriptors.values() for spec in specs):
+    seen: set[tuple[str, str]] = set()
+    for hook, spec in ((hook, spec) for hook, specs in descriptors.items() for spec in specs):
         if not isinstance(spec, MethodSpec | MetricSpec | RendererSpec | CommandSpec):
             continue
-        if (type(spec), spec.name) in seen:
-            raise PluginError(f"it registers {spec.name!r} twice.")
-        seen.add((type(spec), spec.name))
+        if (hook, spec.name) in seen:
+            raise PluginError(f"its hook {hook} registers {spec.name!r} twice ({candidate.module}).")
+        seen.add((hook, spec.name))
         if isinstance(spec, CommandSpec):
             if spec.name in commands:
-                raise _Refusal(Status.CONFLICT, f"the command {spec.name!r} is taken by {commands[spec.name]}.")
+                owner = commands[spec.name]
+                cause = f"the command {spec.name!r} is taken by {owner}."
+                raise _Refusal(Status.CONFLICT, cause, _keep_one(candidate, owner))
         elif not spec.name.startswith(f"{candidate.namespace}."):
             raise PluginError(
-                f"it registers {spec.name!r} outside its namespace {candidate.namespace!r}, "
+                f"its hook {hook} registers {spec.name!r} outside its namespace {candidate.namespace!r}, "
                 "which is the name of its entry point."
             )
-
-
-def _describe(error: BaseException) -> str:
-    """Say in one line what a plugin did wrong."""
-    if isinstance(error, PluginError):
-        return str(error)
-    if isinstance(error, SystemExit):
-        return f"it tried to exit the program (SystemExit: {error.code})."
-    text = " ".join(str(error).split()) or "no message"
-    return f"{type(error).__name__}: {text}{_where(error)}"
-
-
-def _where(error: BaseException) -> str:
-    """Return " (file.py:3)" for the innermost frame that raised, outside the import system and this package."""
-    place = ""
-    trace = error.__traceback__
-    while trace is not None:
-        filename = trace.tb_frame.f_code.co_filename
-        if not filename.startswith("<frozen") and trace.tb_frame.f_globals.get("__name__") not in _OWN_MODULES:
-            place = f" ({filename}:{trace.tb_lineno})"
-        trace = trace.tb_next
-    return place
-
-
-_OWN_MODULES = frozenset({__name__, "importlib", "importlib_metadata", "xaicore.plugins.hooks"})

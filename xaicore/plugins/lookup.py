@@ -65,7 +65,7 @@ def _explain_unknown(
     claimants = [plugin for plugin in plugins if plugin.namespace == namespace]
     if claimants and not any(plugin.status is Status.OK for plugin in claimants):
         plugin = claimants[0]
-        return f"{message} Its plugin {namespace!r} ({plugin.label}) is {plugin.status}: {plugin.cause}"
+        return f"{message} Its plugin {namespace!r} ({plugin.label}) is {plugin.status}: {plugin.cause_and_fix}"
     package = KNOWN_PACKAGES.get(namespace)
     if package and package not in {normalized(plugin.distribution) for plugin in plugins}:
         named = f"{sort.noun.capitalize()}s of {namespace!r}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from xaicore.plugins.descriptors import CommandSpec, Descriptor, MappingSpec, MethodSpec, MetricSpec, RendererSpec
@@ -12,7 +12,7 @@ from xaicore.plugins.discovery import Switches, find_candidates, normalized
 from xaicore.plugins.loading import LoadedPlugin, PluginInfo, Status, load_all
 from xaicore.plugins.lookup import METRIC, RENDERER, look_up
 
-CORE_COMMANDS = ("audit", "check", "compare", "demo", "explain", "info", "list", "plugins", "tune")
+CORE_COMMANDS = ("audit", "check", "compare", "demo", "explain", "info", "list", "new-plugin", "plugins", "tune")
 """Names of subcommands that no plugin may take."""
 
 SpecT = TypeVar("SpecT", bound=Descriptor)
@@ -47,10 +47,10 @@ class PluginRegistry:
         """Every method that can be used, by name."""
         return _by_name(self._brought("xaicore_methods", MethodSpec))
 
-    def mappings(self, family: str) -> list[tuple[MappingSpec, PluginInfo]]:
-        """Mappings for a family of methods and who brings them: by namespace, then as the plugin lists them."""
+    def mappings(self, family: str | None = None) -> list[tuple[MappingSpec, PluginInfo]]:
+        """Mappings, all or of a family, and who brings them: by namespace, then as the plugin lists them."""
         brought = self._brought("xaicore_mappings", MappingSpec)
-        return [(spec, info) for spec, info in brought if spec.family == family]
+        return [(spec, info) for spec, info in brought if family in (None, spec.family)]
 
     def metrics(self) -> tuple[MetricSpec, ...]:
         """Every metric, by name."""
@@ -93,14 +93,20 @@ class PluginRegistry:
         """Return what to do to have what a distribution brings: install it, or mend what keeps it from loading."""
         for info in self.plugins():
             if normalized(info.distribution) == package and info.status is not Status.OK:
-                return f"the plugin of {info.label} is {info.status}: {info.cause}"
+                return f"the plugin of {info.label} is {info.status}: {info.cause_and_fix}"
         return f"pip install {package}"
+
+    def brought(self) -> Iterator[tuple[Descriptor, PluginInfo]]:
+        """Every descriptor with the plugin that brings it."""
+        for plugin in self._plugins:
+            for specs in plugin.descriptors.values():
+                yield from ((spec, plugin.info) for spec in specs)
 
     def provider(self, spec: Descriptor) -> PluginInfo:
         """Return the plugin that brings a descriptor of this registry."""
-        for plugin in self._plugins:
-            if any(spec is own for specs in plugin.descriptors.values() for own in specs):
-                return plugin.info
+        for own, info in self.brought():
+            if own is spec:
+                return info
         raise LookupError(f"{spec!r} was not brought by a plugin of this registry")
 
     def _brought(self, hook: str, kind: type[SpecT]) -> list[tuple[SpecT, PluginInfo]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from xaicore.errors import MatchError
 from xaicore.graph import Graph, Kind, Layer, Ref
 from xaicore.graph.drawing import aligned
+from xaicore.graph.rewrite import is_of_others
 from xaicore.plugins import plugin_registry, resolve, suggest_provider
 from xaicore.propagation.record import BOTH
 
@@ -116,11 +117,25 @@ def fix_for(layer: Layer) -> str:
     """What a user can do about a layer without a mapping."""
     provider = suggest_provider(layer.kind.value)
     own = f"add (named({layer.name!r}), rule) to the composite"
+    if provider:
+        return f"{plugin_registry().how_to_get(provider).rstrip('.')}, or {own}"
+    if not is_of_others(layer.op_name):
+        return f"no known package maps it; {own}"
     return (
-        f"{plugin_registry().how_to_get(provider).rstrip('.')}, or {own}"
-        if provider
-        else f"no known package maps it; {own}"
+        f"nothing that is installed maps the custom operation {layer.op_name!r}{_misnamed(layer)}. Add "
+        f"(op({layer.op_name!r}), mapping) to the composite, or let a plugin register it for every method: "
+        f"MappingSpec(family='relevance', kinds=({layer.kind.value!r},), ops=({layer.op_name!r},), ...); "
+        "docs/custom_layers.md says how"
     )
+
+
+def _misnamed(layer: Layer) -> str:
+    """Who registers a mapping for the operator, but by its bare name or with another kind."""
+    bare = layer.op_name.rpartition("::")[2]
+    for spec, plugin in plugin_registry().mappings("relevance"):
+        if bare in spec.ops or layer.op_name in spec.ops:
+            return f" ({plugin.distribution} registers {spec.target!r} for kinds={spec.kinds}, ops={spec.ops})"
+    return ""
 
 
 def match_layers(

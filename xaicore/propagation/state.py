@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from xaicore.graph import Layer
+from xaicore.graph.rewrite import is_of_others
 from xaicore.propagation.ledger import Ledger
 from xaicore.propagation.linear_form import LinearForm, linear_form
 from xaicore.propagation.notes import Notes
 from xaicore.propagation.precision import cast, saturated
 from xaicore.propagation.record import Record
 from xaicore.propagation.tape import Tape
+from xaicore.propagation.without_derivative import registered_vjp
 
 
 class State:
@@ -80,7 +82,10 @@ class State:
             One for each input; None where nothing flows.
         """
         rs = [r if r is None else cast(r, getattr(y, "dtype", None)) for r, y in zip(rs, self._record.ys, strict=True)]
-        found = self._record.vjp(rs, create_graph=self._tape.create_graph)
+        if is_of_others(self.layer.op_name):
+            found = registered_vjp(self.layer, self._record, rs, create_graph=self._tape.create_graph)
+        else:
+            found = self._record.vjp(rs, create_graph=self._tape.create_graph)
         return [r if r is None else saturated(r) for r in found]
 
     def cached(self, key: Hashable, make: Callable[[], Tensor]) -> Tensor:

@@ -82,7 +82,7 @@ class Card:
     @property
     def _too_few(self) -> str:
         ran = sum(each.verdict is not Verdict.SKIPPED for each in self.outcomes)
-        if ran >= ENOUGH * len(self.outcomes) and ran > 0:
+        if ran >= ENOUGH * len(self.outcomes) and (ran > 0 or self.parts):
             return ""
         return (
             f"too little ran: {ran} of {len(self.outcomes)} checks, and at least {ENOUGH:.0%} must. The skipped ones "
@@ -91,8 +91,11 @@ class Card:
 
     def count(self, *verdicts: Verdict) -> int:
         """How many checks ended so, here and in all parts."""
-        own = sum(each.verdict in verdicts for each in self.outcomes)
-        return own + sum(part.count(*verdicts) for part in self.parts)
+        return self.count_own(*verdicts) + sum(part.count(*verdicts) for part in self.parts)
+
+    def count_own(self, *verdicts: Verdict) -> int:
+        """How many checks ended so, without those of the parts."""
+        return sum(each.verdict in verdicts for each in self.outcomes)
 
     @property
     def failed(self) -> list[str]:
@@ -145,7 +148,7 @@ def _lines_of(card: Card) -> list[str]:
     for each in card.outcomes:
         message = f"  {_one_line(each.message)}" if each.message else ""
         lines.append(f"  {each.tier:<9}  {each.check:<{width}}  {_MARKS[each.verdict]}{message}")
-    lines += [f"  ! {problem}" for problem in card.problems if not any(o.message and o.message in problem for o in card.outcomes)]
+    lines += [f"  ! {problem}" for problem in card.problems[card.count_own(*BAD) :]]
     return ["\n".join(lines), *(block for part in card.parts for block in _lines_of(part))]
 
 

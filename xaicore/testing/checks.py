@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from xaicore.testing.card import Card, Outcome, Tier, Verdict
+from xaicore.testing.watching import process_put_back
 
 SubjectT = TypeVar("SubjectT")
 
@@ -88,7 +89,7 @@ def _run(check: Check[Any], subject: Any, reason: str | None) -> Outcome:
 
 def _judge(check: Check[Any], subject: Any) -> tuple[Verdict, str]:
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), process_put_back():
             return Verdict.PASSED, check.run(subject) or ""
     except Skip as skip:
         return Verdict.SKIPPED, str(skip)

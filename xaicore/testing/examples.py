@@ -113,7 +113,7 @@ class Example:
         """A new copy with the same weights, for checks that must see that nobody has touched it."""
         with seeded(0):
             model = self.make().to(dtype)
-        _shake(model)
+        shake(model)
         return model.eval()
 
     def inputs(self, count: int = 3, dtype: torch.dtype = torch.float64, seed: int = 1) -> Any:
@@ -158,11 +158,16 @@ def _model(example: Example, dtype: torch.dtype) -> nn.Module:
     return example.fresh_model(dtype)
 
 
-def _shake(model: nn.Module) -> None:
-    """Give batch norms statistics, which are trivial in a new model, and biases a size that can be seen."""
+def shake(model: nn.Module) -> None:
+    """Give norms statistics and factors, which are trivial in a new model, and biases a size that can be seen.
+
+    Every class gets a positive score: some methods (deep Taylor decomposition) explain no other.
+    """
     with torch.no_grad(), seeded(7):
         for name, tensor in [*model.named_buffers(), *model.named_parameters()]:
             if name.endswith("running_mean") or name.endswith("bias"):
                 tensor.copy_(0.2 * torch.randn(tensor.shape))
-            elif name.endswith("running_var"):
+            elif name.endswith("running_var") or (name.endswith("weight") and tensor.ndim == 1):
                 tensor.copy_(0.5 + torch.rand(tensor.shape))
+            if name == "head.bias":
+                tensor.add_(1)

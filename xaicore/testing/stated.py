@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib import import_module
 
 from xaicore.errors import PluginError
-from xaicore.plugins import Descriptor, plugin_registry
+from xaicore.plugins import Descriptor, Status, plugin_registry
 
 ATTRIBUTE = "XAICORE_EXPECTED_FAILURES"
 """In the module of the entry point: {"mine.power": {"completeness": "why it cannot hold"}}."""
@@ -16,8 +16,17 @@ def stated_failures(spec: Descriptor | None, subject: str) -> Mapping[str, str]:
     """The failures that the plugin which brings `spec` expects of a subject, by the name of the check."""
     if spec is None:
         return {}
-    module = plugin_registry().provider(spec).module
-    return failures_in(module).get(subject, {})
+    registry = plugin_registry()
+    providers = [info for own, info in registry.brought() if own == spec]
+    return failures_in(providers[0].module).get(subject, {}) if providers else {}
+
+
+def failures_of_package(package: str, subject: str) -> Mapping[str, str]:
+    """The failures that the plugin in a package ("xai_lrp") expects of a subject; none where no plugin lives there."""
+    for plugin in plugin_registry().plugins():
+        if plugin.module.partition(".")[0] == package and plugin.status is Status.OK:
+            return failures_in(plugin.module).get(subject, {})
+    return {}
 
 
 def failures_in(module: str) -> Mapping[str, Mapping[str, str]]:

@@ -44,9 +44,7 @@ def colours(cmap: str | Colormap | None) -> Colormap:
 
 def as_array(values: Any, what: str = "relevance") -> Array:
     """Return a tensor of any float type, or an array, as float64 in main memory."""
-    tensor = torch.as_tensor(values).detach()
-    if tensor.is_complex():
-        raise InputError(f"The {what} is complex; draw its real part or its magnitude.")
+    tensor = _as_tensor(values, what)
     array: Array = tensor.cpu().to(torch.float64).numpy()
     return array
 
@@ -65,7 +63,7 @@ def as_map(relevance: Any, pool: str = "sum") -> Array:
 
 def single(relevance: Any) -> torch.Tensor:
     """Return one sample's relevance as a tensor (H, W) or (C, H, W); refuse anything else."""
-    tensor = torch.as_tensor(relevance).detach()
+    tensor = _as_tensor(relevance, "relevance")
     if tensor.ndim == 4 and len(tensor) == 1:
         tensor = tensor[0]
     if tensor.ndim not in (2, 3) or not tensor.numel():
@@ -73,8 +71,19 @@ def single(relevance: Any) -> torch.Tensor:
             f"A heatmap shows one sample, (H, W) or (C, H, W); got shape {tuple(tensor.shape)}. "
             "Choose a sample of a batch: relevance[0]."
         )
+    return tensor
+
+
+def _as_tensor(values: Any, what: str) -> torch.Tensor:
+    """Refuse what holds no real numbers."""
+    try:
+        tensor = torch.as_tensor(values).detach()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"The {what} is a {type(values).__name__} that holds no numbers ({error}); give a tensor or an array."
+        ) from error
     if tensor.is_complex():
-        raise InputError("The relevance is complex; draw its real part or its magnitude.")
+        raise InputError(f"The {what} is complex; draw its real part or its magnitude.")
     return tensor
 
 

@@ -8,6 +8,7 @@ contributions ``z_ij = x_i w_ij``. Nothing is shared with the package under test
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -148,24 +149,33 @@ def conserving(shares: Shares, w: Tensor) -> Shares:
 
 def explain_every_output(layer: nn.Module, x: Tensor, rule: Callable[..., Shares], bias: str = "absorb") -> Explained:
     """Explain each output of the layer by itself, for one sample ``x`` without batch dimension."""
-    layer, x = copy.deepcopy(layer).double().eval(), x.double()
-    padding, layer = _padding_apart(layer)
-    padded = x if padding is None else padding(x[None])[0]
-    affine = Affine.of(layer, tuple(padded.shape))
+    x = x.double()
+    affine, padding = _as_matrices(layer, tuple(x.shape))
+    padded = x.flatten() if padding is None else padding.weight @ x.flatten()
     b = torch.zeros_like(affine.bias) if bias == "ignore" else affine.bias
-    shares = rule(affine.weight, b, padded.flatten())
+    shares = rule(affine.weight, b, padded)
     if bias == "distribute":
         shares = distributed(shares, affine.weight)
     if bias == "conserve":
         shares = conserving(shares, affine.weight)
-    outputs = affine.weight @ padded.flatten() + affine.bias
+    outputs = affine.weight @ padded + affine.bias
     relevance = shares.inputs * outputs[:, None]
     if padding is not None:
         # Values were copied to the border: relevance goes back to where they came from.
-        relevance = relevance @ Affine.of(padding, tuple(x.shape)).weight
+        relevance = relevance @ padding.weight
     return Explained(
         outputs, relevance.reshape(len(outputs), *x.shape), shares.bias * outputs, shares.stabilizer * outputs
     )
+
+
+@functools.cache
+def _as_matrices(layer: nn.Module, shape: tuple[int, ...]) -> tuple[Affine, Affine | None]:
+    """The layer, and where it pads by copying values that padding apart; found once for all rules."""
+    padding, bare = _padding_apart(copy.deepcopy(layer).double().eval())
+    if padding is None:
+        return Affine.of(bare, shape), None
+    padded = padding(torch.zeros(1, *shape)).shape[1:]
+    return Affine.of(bare, tuple(padded)), Affine.of(padding, shape)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import torch
@@ -45,8 +46,9 @@ _MAKERS: dict[str, Callable[[], tuple[nn.Module, Shape]]] = {
 NAMES = list(_MAKERS)
 
 
+@functools.cache
 def make(name: str) -> tuple[nn.Module, Shape]:
-    """The layer with random parameters, the same each time, in float64 and eval mode."""
+    """The layer with random parameters, the same for all tests, in float64 and eval mode."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(len(name))
         layer, shape = _MAKERS[name]()

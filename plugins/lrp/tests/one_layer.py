@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,9 @@ class Function(nn.Module):
         return self.function(x)
 
 
+as_module = functools.cache(Function)  # the same for the same function, so that it is captured once
+
+
 @dataclass
 class Passed:
     """What came through: at the input, and what the ledger says was kept."""
@@ -42,7 +46,7 @@ def passed(
     function: Callable[..., Tensor], x: Tensor, r: Tensor | None = None, structure: Mapping[str, str] | None = None
 ) -> Passed:
     """Walk from relevance ``r`` (default: random, of either sign) at the output back to ``x``."""
-    model = (function if isinstance(function, nn.Module) else Function(function)).double().eval()
+    model = (function if isinstance(function, nn.Module) else as_module(function)).double().eval()
     form: dict[str, Any] = {"batch_norm": structure["batch_norm"]} if structure and "batch_norm" in structure else {}
     matching = xaicore.trace(model, x).match(Composite(structure_entries(structure), **form))
     tape, ledger = Tape(matching.graph, [x]), Ledger()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
@@ -15,8 +16,9 @@ from xaicore.errors import InputError, ParameterError
 MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.25, 0.5]
 
 
+@functools.cache
 def network(dims: int) -> tuple[nn.Module, Tensor]:
-    """A network for normalised inputs with three channels and ``dims`` positions."""
+    """A network for normalised inputs with three channels and ``dims`` positions; captured once."""
     torch.manual_seed(dims)
     first = {0: nn.Linear(3, 4), 1: nn.Conv1d(3, 4, 2), 2: nn.Conv2d(3, 4, 2)}[dims]
     pixels = torch.rand(2, 3, *[4] * dims)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import pytest
@@ -148,7 +149,9 @@ def images() -> Tensor:
     return torch.randn(3, 4, 6, 8, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
 
 
+@functools.cache
 def explained(function: Function) -> xaicore.Explanation:
+    """What several tests look at, worked out once."""
     return xaicore.explain(Between(function).double(), images(), method="lrp.zero", target=1, ledger=True)
 
 

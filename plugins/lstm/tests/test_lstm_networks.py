@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -80,6 +81,13 @@ class WrittenLstm(nn.Module):
         return same
 
 
+@functools.cache
+def written_and_whole() -> tuple[WrittenLstm, Reader]:
+    """The same LSTM written out and as a module; captured once."""
+    written = WrittenLstm().double()
+    return written, written.as_module()
+
+
 def inputs(batch: int = 3) -> Tensor:
     return torch.randn(batch, STEPS, IN, dtype=torch.float64)
 
@@ -91,6 +99,15 @@ def relevance(model: nn.Module, x: Any, method: str = "lstm.lrp_all", **options:
 def same(found: Tensor, expected: Tensor, tolerance: float = 1e-10) -> None:
     assert expected.abs().max() > 1e-6  # something to compare
     torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+
+
+@functools.cache
+def whole_and_loop(module: nn.RNNBase, cell: Callable[..., nn.RNNCellBase]) -> tuple[Reader, CellLoop]:
+    """The same network with a module and with its cell in a loop; captured once."""
+    whole = Reader(module).double()
+    loop = CellLoop(cell(IN, HIDDEN).double(), whole.head)
+    loop.cell.load_state_dict({name.removesuffix("_l0"): value for name, value in module.state_dict().items()})
+    return whole, loop
 
 
 @pytest.mark.parametrize("method", ["lstm.lrp_all", "lstm.lrp_half"])
@@ -108,9 +125,7 @@ def same(found: Tensor, expected: Tensor, tolerance: float = 1e-10) -> None:
 def test_a_cell_in_a_loop_gets_what_the_whole_module_gets(
     method: str, module: nn.RNNBase, cell: Callable[..., nn.RNNCellBase]
 ) -> None:
-    whole = Reader(module).double()
-    loop = CellLoop(cell(IN, HIDDEN).double(), whole.head)
-    loop.cell.load_state_dict({name.removesuffix("_l0"): value for name, value in module.state_dict().items()})
+    whole, loop = whole_and_loop(module, cell)
     x = inputs()
     # In a loop relevance of a state is added up, then damped: the same terms, in another order.
     same(relevance(loop, x, method), relevance(whole, x, method))
@@ -118,7 +133,7 @@ def test_a_cell_in_a_loop_gets_what_the_whole_module_gets(
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_cell_written_out_gets_what_the_module_gets(method: str) -> None:
-    written = WrittenLstm().double()
+    written, whole = written_and_whole()
     x = inputs()
     # The written cell adds up products of the graph, which the method passes by LRP-0.
     composite = xaicore.Composite(
@@ -127,7 +142,7 @@ def test_a_cell_written_out_gets_what_the_module_gets(method: str) -> None:
             (kind(Kind.LINEAR), Epsilon(0.001)),
         ]
     )
-    expected = relevance(written.as_module(), x, "lrp.composite", composite=composite)
+    expected = relevance(whole, x, "lrp.composite", composite=composite)
     same(relevance(written, x, method), expected)
 
 
@@ -154,12 +169,12 @@ def product_of(method: str) -> str:
 )
 @pytest.mark.parametrize("product", ["signal", "half"])
 def test_any_rule_for_linear_layers_stands_in_a_cell(rule: Any, product: str) -> None:
-    written = WrittenLstm().double()
+    written, whole = written_and_whole()
     x = inputs()
     composite = xaicore.Composite(
         [(kind(Kind.RECURRENT), RecurrentRule(product, rule, sums=Zero())), (kind(Kind.LINEAR), rule)]
     )
-    found = relevance(written.as_module(), x, "lrp.composite", composite=composite)
+    found = relevance(whole, x, "lrp.composite", composite=composite)
     same(found, relevance(written, x, "lrp.composite", composite=composite, structure={"product": product}), 1e-8)
 
 
@@ -187,14 +202,35 @@ def test_a_rule_at_sums_shares_like_a_linear_layer_with_weights_of_one(rule: Any
 
     shares = Sum(rule, a, b, Quiet()).share(0, r[0])  # type: ignore[arg-type]
     composite = xaicore.Composite([(kind(Kind.LINEAR), rule)])
-    pair = torch.stack([a[0], b[0]], -1)
+    model, pair = OneSum().double(), torch.stack([a[0], b[0]], -1)
     for column in range(6):
-        explained = xaicore.explain(
-            OneSum().double(), pair, method="lrp.composite", composite=composite, target=column
-        ).relevance[:, column]
+        explained = xaicore.explain(model, pair, method="lrp.composite", composite=composite, target=column).relevance[
+            :, column
+        ]
         total = (a + b)[0, :, column]
         for share, expected in zip(shares, explained.unbind(-1), strict=True):
             torch.testing.assert_close(share[:, column] * total, expected * r[0, :, column], rtol=1e-9, atol=1e-12)
+
+
+class Started(nn.Module):
+    """A memory of two layers in both directions, from states that are given."""
+
+    def __init__(self, module: type[nn.RNNBase]) -> None:
+        super().__init__()
+        self.memory = module(IN, HIDDEN, num_layers=2, bidirectional=True)
+        self.head = nn.Linear(2 * HIDDEN, CLASSES)
+
+    def forward(self, x: Tensor, h: Tensor, c: Tensor) -> Tensor:
+        states = [state.transpose(0, 1).contiguous() for state in (h, c)]
+        given = tuple(states) if isinstance(self.memory, nn.LSTM) else states[0]
+        y, _ = self.memory(x.transpose(0, 1), given)
+        return self.head(y.mean(0)) + 0 * c.sum((1, 2)).unsqueeze(1)
+
+
+@functools.cache
+def started(module: type[nn.RNNBase]) -> Started:
+    """The same for all methods: it is captured once."""
+    return Started(module).double().eval()
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -202,20 +238,8 @@ def test_a_rule_at_sums_shares_like_a_linear_layer_with_weights_of_one(rule: Any
 def test_with_all_spread_relevance_and_what_rests_in_the_initial_state_are_the_score(
     method: str, module: type[nn.RNNBase]
 ) -> None:
-    class Started(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.memory = module(IN, HIDDEN, num_layers=2, bidirectional=True)
-            self.head = nn.Linear(2 * HIDDEN, CLASSES)
-
-        def forward(self, x: Tensor, h: Tensor, c: Tensor) -> Tensor:
-            states = [state.transpose(0, 1).contiguous() for state in (h, c)]
-            given = tuple(states) if module is nn.LSTM else states[0]
-            y, _ = self.memory(x.transpose(0, 1), given)
-            return self.head(y.mean(0)) + 0 * c.sum((1, 2)).unsqueeze(1)
-
     x, h, c = inputs(), *torch.randn(2, 3, 4, HIDDEN, dtype=torch.float64)
-    explanation = xaicore.explain(Started().double().eval(), (x, h, c), method=method, bias="conserve", target=1)
+    explanation = xaicore.explain(started(module), (x, h, c), method=method, bias="conserve", target=1)
     total = sum(each.flatten(1).sum(1) for each in explanation.relevance.values())
     torch.testing.assert_close(total, explanation.prediction[:, 1], rtol=1e-8, atol=1e-8)
 

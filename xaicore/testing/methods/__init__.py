@@ -8,11 +8,53 @@ from typing import Any
 from xaicore.analyzers import Analyzer
 from xaicore.testing.card import Card
 from xaicore.testing.checks import Check, run_checks
+from xaicore.testing.methods.batches import (
+    batch_makes_no_difference,
+    batch_size_makes_no_difference,
+    each_sample_has_its_target,
+    repeats_itself,
+)
+from xaicore.testing.methods.copies import clone_explains_the_same, result_is_kept_in_a_file
+from xaicore.testing.methods.descriptions import description, takes_what_it_is_made_for
+from xaicore.testing.methods.parameters import (
+    parameters_are_changed_by_name,
+    parameters_are_documented,
+    parameters_are_kept,
+    unknown_parameters_are_refused,
+)
+from xaicore.testing.methods.refusals import bad_input_is_refused
+from xaicore.testing.methods.shapes import looks_like_the_input, several_inputs_are_told_apart
 from xaicore.testing.methods.subject import MethodSubject
+from xaicore.testing.methods.untouched import (
+    inputs_are_untouched,
+    model_is_untouched,
+    model_is_untouched_after_failure,
+    process_is_untouched,
+)
 
 __all__ = ["METHOD_CHECKS", "MethodSubject", "check_method"]
 
-METHOD_CHECKS: tuple[Check[MethodSubject], ...] = ()
+METHOD_CHECKS: tuple[Check[MethodSubject], ...] = (
+    description,
+    takes_what_it_is_made_for,
+    parameters_are_kept,
+    parameters_are_changed_by_name,
+    parameters_are_documented,
+    unknown_parameters_are_refused,
+    clone_explains_the_same,
+    result_is_kept_in_a_file,
+    bad_input_is_refused,
+    looks_like_the_input,
+    several_inputs_are_told_apart,
+    model_is_untouched,
+    model_is_untouched_after_failure,
+    inputs_are_untouched,
+    process_is_untouched,
+    batch_makes_no_difference,
+    batch_size_makes_no_difference,
+    each_sample_has_its_target,
+    repeats_itself,
+)
 
 
 def check_method(
@@ -42,6 +84,16 @@ def check_method(
     ConformanceError
         Where a check fails, one that should fail passes, or too little ran.
     """
+    return method_card(method, parameters, expected_failures=expected_failures).raise_if_bad()
+
+
+def method_card(
+    method: str | type[Analyzer],
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    expected_failures: Mapping[str, str] | None = None,
+) -> Card:
+    """`check_method` without raising."""
     subject = MethodSubject.of(method, parameters)
     reasons = subject.stated_failures() if expected_failures is None else expected_failures
-    return run_checks(subject.title, subject, METHOD_CHECKS, reasons).raise_if_bad()
+    return run_checks(subject.title, subject, METHOD_CHECKS, reasons)

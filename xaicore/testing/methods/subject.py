@@ -14,9 +14,13 @@ from xaicore.analyzers import Analyzer
 from xaicore.errors import InputError, XaicoreError
 from xaicore.explanation import Explanation
 from xaicore.plugins import MethodSpec, find_method, plugin_registry, resolve
-from xaicore.testing.checks import Failure, Skip
-from xaicore.testing.examples import EXAMPLES, Example
+from xaicore.testing.checks import Skip
+from xaicore.testing.examples import EXAMPLES, TABLE, Example
 from xaicore.testing.stated import stated_failures
+from xaicore.testing.watching import process_put_back
+
+LEARNT_FROM = 8
+"""How many samples a method that learns is given."""
 
 
 @dataclass(eq=False)
@@ -57,52 +61,96 @@ class MethodSubject:
         """The failures that its plugin expects."""
         return stated_failures(self.spec, self.name)
 
+    def made(self, model: nn.Module) -> Analyzer:
+        """One that has not learnt yet; for checks of the constructor."""
+        try:
+            return self._made(model)
+        except XaicoreError as error:
+            raise Skip(f"it cannot be made: {error}") from error
+
     def create(self, model: nn.Module, data: Any, **changes: Any) -> Analyzer:
         """The method on a model, learnt from data where it learns."""
-        analyzer = self.cls(model, **{**self.parameters, **changes})
-        if type(analyzer).fit is not Analyzer.fit:
+        analyzer = self._made(model, **changes)
+        if self.learns:
             analyzer.fit(data)
         return analyzer
+
+    def _made(self, model: nn.Module, **changes: Any) -> Analyzer:
+        parameters = {**self.parameters, **changes}
+        self.cls.check_none_missing(parameters)
+        return self.cls(model, **parameters)
+
+    @property
+    def learns(self) -> bool:
+        """Whether it has a `fit` of its own."""
+        return self.cls.fit is not Analyzer.fit
+
+    def analyzer(self, example: Example, dtype: torch.dtype = torch.float64) -> Analyzer:
+        """The method on the kit's own model, learnt where it learns; the same object each time, since learning takes.
+
+        What changes it, or must see a new one, calls `create`.
+        """
+        key = (example, dtype)
+        if key not in self._analyzers:
+            self._analyzers[key] = self.create(example.model(dtype), example.inputs(LEARNT_FROM, dtype))
+        return self._analyzers[key]
 
     def explain(self, example: Example, inputs: Any = None, target: Any = None, **options: Any) -> Explanation:
         """Explain an example of the kit, in float64."""
         inputs = example.inputs() if inputs is None else inputs
-        return self.create(example.model(), example.inputs(8)).analyze(inputs, target, **options)
+        return self.analyzer(example).analyze(inputs, target, **options)
+
+    @functools.cached_property
+    def _analyzers(self) -> dict[tuple[Example, torch.dtype], Analyzer]:
+        return {}
+
+    @property
+    def made_for(self) -> Sequence[str]:
+        """The kinds of inputs that its description names; all where nobody described it."""
+        return self.spec.inputs if self.spec else sorted({example.kind for example in EXAMPLES})
 
     @functools.cached_property
     def examples(self) -> Sequence[Example]:
         """The kit's examples that the method takes: made for such inputs, and not refused."""
-        made_for = self.spec.inputs if self.spec else tuple({example.kind for example in EXAMPLES})
-        return [example for example in EXAMPLES if example.kind in made_for and self._refusal(example) is None]
+        return [each for each in EXAMPLES if each.kind in self.made_for and each not in self.refusals]
+
+    @functools.cached_property
+    def refusals(self) -> Mapping[Example, str]:
+        """Why it does not take some examples, of those for whose inputs it is made."""
+        tried = ((each, self._refusal(each)) for each in EXAMPLES if each.kind in self.made_for)
+        return {each: reason for each, reason in tried if reason is not None}
 
     @property
     def example(self) -> Example:
-        """The first of them; every method must take one."""
+        """The first of them; that every method takes one is a check of its own."""
         if not self.examples:
-            reasons = "; ".join(f"{example.name}: {self._refusal(example)}" for example in EXAMPLES)
-            raise Failure(f"it takes none of the models of the kit: {reasons}")
+            raise Skip("it takes none of the models of the kit, and another check says why")
         return self.examples[0]
+
+    @property
+    def smallest(self) -> Example:
+        """That whose model is captured in the shortest time, for checks that need a model of their own."""
+        return self.example if TABLE not in self.examples else TABLE
+
+    @property
+    def family(self) -> str:
+        return self.spec.family if self.spec else self.cls.family
 
     def needs_family(self, *families: str) -> None:
         """Skip, unless the method is of one of these families."""
-        family = self.spec.family if self.spec else self.cls.family
-        if family not in families:
-            raise Skip(f"it is for methods of the family {' or '.join(families)}, and this is of {family!r}")
+        if self.family not in families:
+            raise Skip(f"it is for methods of the family {' or '.join(families)}, and this is of {self.family!r}")
 
     def _refusal(self, example: Example) -> str | None:
         """Why the method does not take an example; None where it does. Errors that are no refusal come later."""
         try:
-            self._tried(example)
+            with process_put_back():
+                self.explain(example, example.inputs(1))
         except XaicoreError as error:
             return str(error)
         except Exception:
             return None
         return None
-
-    @functools.cache  # noqa: B019  (a subject lives as long as its card is made)
-    def _tried(self, example: Example) -> None:
-        with torch.random.fork_rng(devices=[]):
-            self.explain(example, example.inputs(1))
 
 
 def _spec_of(cls: type[Analyzer]) -> MethodSpec | None:

@@ -33,7 +33,7 @@ def xaicore_mappings() -> list[MappingSpec]:
             family="relevance",
             kinds=("reduction",),
             ops=("logsumexp",),
-            target="xai_lrp.structure:route",
+            target="xai_lrp.structure:soft_winner",
             summary="a soft maximum: relevance in proportion to the softmax",
         ),
         MappingSpec(

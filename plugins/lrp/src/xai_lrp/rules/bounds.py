@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Real
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -53,3 +54,11 @@ def written(bound: Bound) -> str:
     if isinstance(bound, Sequence):
         return repr(list(bound))
     return f"tensor{tuple(bound.shape)}" if isinstance(bound, Tensor) and bound.numel() > 1 else f"{float(bound):g}"
+
+
+def comparable(bound: Bound | None) -> Any:
+    """The same for bounds that say the same, and hashable: numbers, and shape and numbers of what has several."""
+    if bound is None or isinstance(bound, Real):
+        return bound
+    values = bound.detach().cpu() if isinstance(bound, Tensor) else torch.as_tensor(bound, dtype=torch.float64)
+    return isinstance(bound, Tensor), tuple(values.shape), tuple(values.flatten().tolist())

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from xai_lrp.rules.base import LinearRule
 from xai_lrp.rules.bias import Portion, settle
-from xai_lrp.rules.bounds import Bound, by_channel, checked, shaped, written
+from xai_lrp.rules.bounds import Bound, by_channel, checked, comparable, shaped, written
 from xai_lrp.rules.linear import linear_of
 from xai_lrp.rules.numbers import check_number
 from xai_lrp.rules.paired import Paired
@@ -124,6 +124,16 @@ class ZBox(LinearRule):
         if self.mean is not None:
             bound = bound - of_channels("mean", self.mean)
         return bound if self.std is None else bound / of_channels("std", self.std)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ZBox) and self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash(self._values())
+
+    def _values(self) -> tuple[Any, ...]:
+        bounds = (self.low, self.high, self.mean, self.std)
+        return (self.epsilon, *(comparable(bound) for bound in bounds))
 
     def __repr__(self) -> str:
         normalised = "".join(

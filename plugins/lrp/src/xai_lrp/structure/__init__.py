@@ -8,7 +8,7 @@ from __future__ import annotations
 from xai_lrp.rules.epsilon import Epsilon
 from xai_lrp.rules.pass_through import Pass
 from xai_lrp.structure.attention import attention, matmul
-from xai_lrp.structure.moving import route
+from xai_lrp.structure.moving import route, soft_winner
 from xai_lrp.structure.norm import NormRule, identity
 from xai_lrp.structure.pooling import by_power
 from xai_lrp.structure.products import product
@@ -41,5 +41,6 @@ __all__ = [
     "proportional",
     "route",
     "scale_then_shift",
+    "soft_winner",
     "structure_entries",
 ]

@@ -40,6 +40,15 @@ def route(xs: Sequence[Tensor], ys: Sequence[Tensor], rs: Sequence[Any], state: 
     return inputs
 
 
+@reads()
+def soft_winner(xs: Sequence[Tensor], ys: Sequence[Tensor], rs: Sequence[Any], state: State) -> list[Any]:
+    """A log-sum-exp is a soft maximum: relevance in proportion to the softmax, which is its derivative and sums to one.
+
+    It copies no value, so that it hands on no coefficients: what its result is worth, no number behind it is worth.
+    """
+    return state.vjp(rs)
+
+
 def _puts_in_constants(state: State) -> bool:
     layer = state.layer
     return layer.kind == Kind.PAD or layer.op_name in _FILLING or len(list(layer.refs())) > len(layer.inputs)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 import itertools
 import re
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 _ENTRY = re.compile(r"(?P<names>\w+(?:\s*,\s*\w+)*)\s*(?::\s*(?P<head>.*))?")
 
@@ -18,17 +18,26 @@ class Documented(NamedTuple):
     meaning: str
 
 
-def documented_parameters(cls: type) -> dict[str, Documented]:
-    """Return what the docstrings of a class and its bases say about each parameter.
+def documented_parameters(target: Callable[..., Any]) -> dict[str, Documented]:
+    """Return what the docstring of a function, or those of a class and its bases, say about each parameter.
 
     The class itself has the last word on a parameter that a base documents too.
     """
     documented: dict[str, Documented] = {}
-    for base in reversed(cls.__mro__[:-1]):  # the last is object
-        for text in (base.__dict__.get("__doc__"), getattr(base.__dict__.get("__init__"), "__doc__", None)):
-            if isinstance(text, str):
-                documented.update(_entries(_section(inspect.cleandoc(text), "Parameters")))
+    for text in _docstrings(target):
+        if isinstance(text, str):
+            documented.update(_entries(_section(inspect.cleandoc(text), "Parameters")))
     return documented
+
+
+def _docstrings(target: Callable[..., Any]) -> Iterator[object]:
+    """From the least to the most special."""
+    if not isinstance(target, type):
+        yield getattr(target, "__doc__", None)
+        return
+    for base in reversed(target.__mro__[:-1]):  # the last is object
+        yield base.__dict__.get("__doc__")
+        yield getattr(base.__dict__.get("__init__"), "__doc__", None)
 
 
 def _section(text: str, title: str) -> list[str]:
