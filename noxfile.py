@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 import sys
 import tempfile
@@ -19,6 +20,9 @@ from release import lowest as lowest_supported  # noqa: E402
 from release.packages import read_packages  # noqa: E402
 
 PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
+OF_OTHERS = "scaffold"  # among the wheels: plugins of other authors
+WHEELS = [*PLUGINS, OF_OTHERS]
+KINDS = ("rule", "method", "metric", "renderer", "mapping")  # that `xaicore new-plugin` writes
 CONSTRAINTS = ROOT / ".ci" / "constraints.txt"
 TESTS_OF_LOWEST = (
     *sorted(str(folder.relative_to(ROOT)) for folder in ROOT.glob("plugins/*/tests")),
@@ -49,31 +53,61 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types, strictly."""
-    lend_torch(session)
+    lend_dependencies(session)
     install_checkout(session)
-    install(session, "mypy")
+    install(session, "mypy", "pytest>=9.0")
     session.run("mypy", *session.posargs)
+    with tempfile.TemporaryDirectory(prefix="xaicore-written-") as folder:  # what `xaicore new-plugin` writes, too
+        written = write_plugins(session, Path(folder))
+        parts = [str(each / part) for each in written for part in ("src", "tests")]
+        session.run("mypy", *parts, env={"MYPYPATH": os.pathsep.join(str(each / "src") for each in written)})
 
 
 @nox.session(reuse_venv=False)
-@nox.parametrize("plugin", PLUGINS, ids=PLUGINS)
+@nox.parametrize("plugin", WHEELS, ids=WHEELS)
 def wheels(session: nox.Session, plugin: str) -> None:
-    """Build wheels, install the core's and one plugin's, and run the plugin's tests away from the checkout."""
-    below = built_on(plugin)
-    lend_torch(session)
+    """Build wheels, install the core's and one plugin's, and run the plugin's tests away from the checkout.
+
+    The last are plugins of other authors: one of each kind that `xaicore new-plugin` writes, and the example of one.
+    """
+    lend_dependencies(session)
     with tempfile.TemporaryDirectory(prefix="xaicore-wheels-") as folder:
         place = Path(folder)
-        for project in (ROOT, *(ROOT / "plugins" / name for name in (*below, plugin))):
-            pip_wheel = ("pip", "wheel", "--no-deps", "--wheel-dir", str(place / "wheels"), str(project))
-            session.run(*pip_wheel, env={"PIP_CONSTRAINT": str(CONSTRAINTS)})
-        core, own = built(place, "xaicore"), built(place, f"xai_{plugin.replace('-', '_')}")
-        wheels_below = (str(built(place, f"xai_{name}")) for name in below)
-        install(session, str(core), *wheels_below, f"{own}[test]", "pytest-xdist")
-        shutil.copytree(ROOT / "plugins" / plugin / "tests", place / "tests")
-        shutil.copy(ROOT / "pyproject.toml", place)  # for the settings of pytest
+        if plugin == OF_OTHERS:
+            install_plugins_of_others(session, place)
+        else:
+            below = built_on(plugin)
+            build_wheels(session, place, ROOT, *(ROOT / "plugins" / name for name in (*below, plugin)))
+            core, own = built(place, "xaicore"), built(place, f"xai_{plugin.replace('-', '_')}")
+            wheels_below = (str(built(place, f"xai_{name}")) for name in below)
+            install(session, str(core), *wheels_below, f"{own}[test]", "pytest-xdist")
+            shutil.copytree(ROOT / "plugins" / plugin / "tests", place / "tests")
+            shutil.copy(ROOT / "pyproject.toml", place)  # for the settings of pytest
         with session.chdir(place):
             session.run("xaicore", "plugins", env={"XAICORE_STRICT_PLUGINS": "1"})
             session.run("pytest", "tests", "-n", "2", "--dist", "worksteal", *session.posargs, env=one_thread())
+
+
+def install_plugins_of_others(session: nox.Session, place: Path) -> None:
+    """Write a plugin of each kind outside of the checkout, install all from wheels, and leave nothing but the tests."""
+    build_wheels(session, place, ROOT, ROOT / "plugins" / "lrp", ROOT / "examples" / "third_party")
+    install(session, str(built(place, "xaicore")), str(built(place, "xai_lrp")), "hatchling", "ruff")
+    written = write_plugins(session, place)
+    with session.chdir(place):
+        session.run("ruff", "check", *map(str, written))
+        session.run("ruff", "format", "--check", *map(str, written))
+    build_wheels(session, place, *written, isolated=False)
+    own = [str(wheel) for wheel in (place / "wheels").glob("xai_a*.whl")]
+    install(session, *(f"{wheel}[test]" for wheel in own), "pytest-xdist")
+    shutil.copytree(ROOT / "examples" / "third_party" / "tests", place / "tests")
+    for folder in written:
+        shutil.copytree(folder / "tests", place / "tests", dirs_exist_ok=True)
+        shutil.copy(folder / "pyproject.toml", place)  # for the settings of pytest, the same in all
+        shutil.rmtree(folder)
+    with session.chdir(place):
+        session.run("xaicore", "list")
+        for namespace in ("absolute", *(f"a_{kind}" for kind in KINDS)):
+            session.run("xaicore", "check-plugin", namespace, env=one_thread())
 
 
 @nox.session
@@ -102,14 +136,15 @@ def lowest(session: nox.Session) -> None:
     packages = read_packages(ROOT)
     steps.stop_at(session, lowest_supported.false_claims(packages))
     pins = lowest_supported.lowest_versions(packages, besides=("torch", "torchvision"))
-    constraints = Path(session.create_tmp()) / "lowest.txt"
-    constraints.write_text("\n".join([*torch_pins(), *(f"{name}=={version}" for name, version in pins.items())]))
-    settings = {"PIP_CONSTRAINT": str(constraints), "PIP_NO_COMPILE": "1"}
-    session.install("hatchling", "editables", "pytest-xdist", env=settings)
+    tools = lowest_supported.lowest_to_build(packages)
+    to_run, to_build = (Path(session.create_tmp(), name) for name in ("run.txt", "build.txt"))
+    to_run.write_text("\n".join([*torch_pins(), *(f"{name}=={version}" for name, version in pins.items())]))
+    to_build.write_text("\n".join(f"{name}=={version}" for name, version in tools.items()))
     projects = [f"{ROOT}[segmentation,torchvision,transformers]"]
     projects += [f"{ROOT / 'plugins' / name}[test]" for name in PLUGINS]
-    editable = (part for project in projects for part in ("--editable", project))
-    session.install("--no-build-isolation", *editable, env=settings)  # by the lowest hatchling
+    editable = [part for project in projects for part in ("--editable", project)]
+    settings = {"PIP_CONSTRAINT": str(to_build), "PIP_NO_COMPILE": "1"}  # the variable reaches where packages are built
+    session.install("--constraint", str(to_run), "pytest-xdist", *editable, env=settings)
     # What libraries as old call in newer ones may be deprecated there: matplotlib 3.8 in pyparsing, for one.
     options = ("-W", "ignore::DeprecationWarning", "-n", "2", "--dist", "worksteal")
     session.run("pytest", *options, *(session.posargs or TESTS_OF_LOWEST), env=one_thread())
@@ -152,7 +187,7 @@ def browser(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Time rules, methods of many runs, recurrent networks, metrics, comparisons beside what they cost at least."""
     install_checkout(session, "test")
-    for script in ("propagation", "many_runs", "recurrent", "comparison", "evaluation"):
+    for script in ("propagation", "many_runs", "recurrent", "comparison", "evaluation", "listing"):
         session.run("python", f"benchmarks/{script}.py", *session.posargs)
 
 
@@ -177,20 +212,28 @@ def install_checkout(session: nox.Session, *extras: str) -> None:
     install(session, *(part for project in projects for part in ("--editable", project)))
 
 
-def lend_torch(session: nox.Session) -> None:
-    """Let a session's environment see torch, which is unpacked once for all: that takes longer than many tests do."""
-    home = ROOT / ".nox" / "torch-alone"
+def lend_dependencies(session: nox.Session) -> None:
+    """Let a session's environment see what the core depends on, which is unpacked and compiled once for all.
+
+    In each environment that takes longer than many tests do. No more is lent than the core asks for: what a package
+    uses and neither it nor the core asks for is as missing as in a clean environment.
+    """
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        dependencies: list[str] = tomllib.load(file)["project"]["dependencies"]
+    asked = "\n".join([*dependencies, CONSTRAINTS.read_text(encoding="utf-8")])
+    home = ROOT / ".nox" / "lent"
     home.parent.mkdir(exist_ok=True)
     with home.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # sessions may run side by side
-        if not (home / "ready").exists():
+        installed = home / "asked.txt"
+        if not installed.exists() or installed.read_text(encoding="utf-8") != asked:
             session.run("python", "-m", "venv", "--clear", str(home))
-            pip = (str(home / "bin" / "python"), "-m", "pip", "install", "--constraint", str(CONSTRAINTS), "torch")
-            session.run(*pip, external=True, env={"PIP_NO_COMPILE": "1"})
-            (home / "ready").touch()
+            pip = (str(home / "bin" / "python"), "-m", "pip", "install", "--constraint", str(CONSTRAINTS))
+            session.run(*pip, *dependencies, external=True, env={"PIP_NO_COMPILE": "1"})
+            installed.write_text(asked, encoding="utf-8")
     (lent,) = home.glob("lib/python*/site-packages")
     (own,) = Path(session.virtualenv.location).glob("lib/python*/site-packages")
-    (own / "torch_alone.pth").write_text(f"{lent}\n")
+    (own / "lent.pth").write_text(f"{lent}\n")
 
 
 def torch_pins() -> list[str]:
@@ -203,6 +246,20 @@ def built_on(plugin: str) -> list[str]:
     with (ROOT / "plugins" / plugin / "pyproject.toml").open("rb") as file:
         dependencies = tomllib.load(file)["project"]["dependencies"]
     return [name for name in PLUGINS if any(each.startswith(f"xai-{name}>") for each in dependencies)]
+
+
+def write_plugins(session: nox.Session, place: Path) -> list[Path]:
+    """Write a plugin of each kind into a folder, and return the folders that they are in."""
+    for kind in KINDS:
+        session.run("xaicore", "new-plugin", f"a-{kind}", "--kind", kind, "--folder", str(place))
+    return [place / f"xai-a-{kind}" for kind in KINDS]
+
+
+def build_wheels(session: nox.Session, place: Path, *projects: Path, isolated: bool = True) -> None:
+    """Build the wheel of each project in a folder below a place; not isolated, hatchling must be installed."""
+    pip_wheel = ["pip", "wheel", "--no-deps", "--wheel-dir", str(place / "wheels")]
+    pip_wheel += [] if isolated else ["--no-build-isolation"]
+    session.run(*pip_wheel, *map(str, projects), env={"PIP_CONSTRAINT": str(CONSTRAINTS)})
 
 
 def built(place: Path, name: str) -> Path:

@@ -1,4 +1,4 @@
-"""What is released fits together: versions, changelogs, requirements; and the checks of a release find what does not."""
+"""What is released fits together: versions, changelogs, requirements. The checks of a release find what does not."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ requires = ["hatchling>=1.26"]
 [project]
 name = "xaicore"
 dynamic = ["version"]
-dependencies = ["numpy>=1.26"]
+dependencies = ["numpy>=1.26", "torch>=2.8"]
 [project.optional-dependencies]
 mine = ["xai-mine>=1.0,<2"]
 [tool.hatch.version]
@@ -141,8 +141,9 @@ def test_a_file_that_cannot_be_read_is_named(checkout: Path, file: str, old: str
 def test_lowest_versions_are_those_that_packages_state(checkout: Path) -> None:
     replace(checkout / PLUGIN_FILE, '"numpy>=1.26"', '"numpy>=1.27", "Scikit_Learn>=1.4,<2", "click"')
     packages = read_packages(checkout)
-    found = lowest.lowest_versions(packages, besides=("hatchling",))
+    found = lowest.lowest_versions(packages, besides=("torch",))
     assert {name: str(version) for name, version in found.items()} == {"numpy": "1.27", "scikit-learn": "1.4"}
+    assert {name: str(version) for name, version in lowest.lowest_to_build(packages).items()} == {"hatchling": "1.26"}
     assert lowest.false_claims(packages) == [
         'xaicore: "numpy>=1.26" should begin with 1.27, as elsewhere.',
         'xai-mine: "click" has no lower bound.',

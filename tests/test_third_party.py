@@ -1,19 +1,22 @@
 """The package in examples/third_party, as it is for whoever installs it: found by its metadata, its own tests pass.
 
-It is not installed: its folder is put on `sys.path`, with the metadata that an installer would write.
+It is not installed: the content of its wheel is put on `sys.path`.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import runpy
 import sys
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hatchling.build import build_wheel
 from matplotlib import image
 
 import xaicore
@@ -23,21 +26,21 @@ PACKAGE = Path(__file__).parents[1] / "examples" / "third_party"
 PROJECT = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]
 
 
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what ``pip install examples/third_party`` would put among the packages: a wheel's content."""
+    folder = tmp_path_factory.mktemp("third_party")
+    with contextlib.chdir(PACKAGE):
+        wheel = build_wheel(str(folder))
+    with zipfile.ZipFile(folder / wheel) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
 @pytest.fixture
-def third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As after ``pip install examples/third_party``."""
-    info = tmp_path / "site" / f"{PROJECT['name'].replace('-', '_')}-{PROJECT['version']}.dist-info"
-    info.mkdir(parents=True)
-    requires = "".join(f"Requires-Dist: {each}\n" for each in PROJECT["dependencies"])
-    names = f"Name: {PROJECT['name']}\nVersion: {PROJECT['version']}\n"
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\n{names}{requires}")
-    entries = "".join(
-        f"[{group}]\n" + "".join(f"{name} = {module}\n" for name, module in names.items())
-        for group, names in PROJECT["entry-points"].items()
-    )
-    (info / "entry_points.txt").write_text(entries)
-    monkeypatch.syspath_prepend(PACKAGE / "src")
-    monkeypatch.syspath_prepend(info.parent)
+def third_party(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The package, importable and found as a plugin, in a process that forgets it afterwards."""
+    monkeypatch.syspath_prepend(installed)
     monkeypatch.setenv("XAICORE_STRICT_PLUGINS", "1")
     reset_registry()
     yield

@@ -60,6 +60,7 @@ def _interface(package: Package, _: Sequence[Package]) -> Iterator[str]:
 def _each_other(package: Package, packages: Sequence[Package]) -> Iterator[str]:
     """What a package asks of another one of this repository exists, and admits what is there now."""
     others = {canonicalize_name(other.name): other for other in packages}
+    bounded = {canonicalize_name(each.name) for each in package.requirements if "<" in _operators(each)}
     for requirement in dict.fromkeys(package.requirements):
         other = others.get(canonicalize_name(requirement.name))
         if other is None:
@@ -69,5 +70,9 @@ def _each_other(package: Package, packages: Sequence[Package]) -> Iterator[str]:
         bound = lower_bound(requirement)
         if bound not in {release.version for release in other.releases}:
             yield f'"{requirement}" begins with no version in the CHANGELOG.md of {other.name}.'
-        if not any(each.operator == "<" for each in requirement.specifier):
+        if canonicalize_name(requirement.name) not in bounded:
             yield f'"{requirement}" has no upper bound; give one, as in "{other.name}>=0.1,<1".'
+
+
+def _operators(requirement: Requirement) -> set[str]:
+    return {each.operator for each in requirement.specifier}

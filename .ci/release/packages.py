@@ -55,8 +55,8 @@ class Package:
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
-        """All that it names: dependencies, extras, and what building needs."""
-        return (*self.dependencies, *(each for extra in self.extras.values() for each in extra), *self.building)
+        """What it needs, always and for its extras."""
+        return (*self.dependencies, *(each for extra in self.extras.values() for each in extra))
 
     @property
     def file_name(self) -> str:

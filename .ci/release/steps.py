@@ -100,7 +100,8 @@ def install_as_users_do(
     }
     with session.chdir(place):
         for wanted in INSTALLED_AS:
-            session.run(str(scripts / "pip"), "install", *wanted, external=True, env={**alone, **settings})
+            # Silent but where it fails: in which indexes pip finds nothing, it tells at length.
+            session.run(str(scripts / "pip"), "install", *wanted, external=True, silent=True, env={**alone, **settings})
             stop_at(session, [f"pip took {each}" for each in index.strangers(report, folder.glob("*.whl"))])
             session.run(python, "-m", "pip", "check", external=True, env=alone)
             session.run(str(scripts / "xaicore"), "list", external=True, env=alone)

@@ -2,7 +2,8 @@
 
 The guides link to files of the repository by relative paths, as code hosts want them: "../plugins/lstm",
 "../examples/own_rule.py". Here each such file becomes a page: READMEs and changelogs as they are, other text as code.
-A link to a folder is one to its README, or to a list of its files. A link to nothing is a warning.
+Pictures and data stay where they are. A link to a folder is one to its README, or to a list of its files. A link to
+nothing stays, and MyST warns of it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import re
 from pathlib import Path
 
 from sphinx.application import Sphinx
-from sphinx.util import logging
 
 DOCS = Path(__file__).resolve().parents[1]
 ROOT = DOCS.parent
@@ -21,10 +21,15 @@ MADE = DOCS / "_generated" / "repository"
 
 _FENCE_OR_LINK = re.compile(r"^(`{3,}|~{3,}).*?^\1[`~]*$|(?<=\]\()(?P<link>[^)\s]+)(?=\))", re.MULTILINE | re.DOTALL)
 _ELSEWHERE = re.compile(r"[a-z]+:|#|/")
-_PICTURES = (".png", ".svg", ".jpg", ".gif")
-_LANGUAGES = {".py": "python", ".toml": "toml", ".yml": "yaml", ".yaml": "yaml", ".sh": "bash", ".css": "css"}
-
-log = logging.getLogger(__name__)
+_LANGUAGES = {
+    ".py": "python",
+    ".toml": "toml",
+    ".yml": "yaml",
+    ".yaml": "yaml",
+    ".sh": "bash",
+    ".css": "css",
+    "": "text",
+}
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -44,7 +49,7 @@ def make_pages(app: Sphinx) -> None:
             if target not in seen:
                 seen.add(target)
                 waiting.append(target)
-    made = {page_of(source): page_text(source, listed=source in listed) for source in waiting if _needs_page(source)}
+    made = {page_of(source): page_text(source, listed=source in listed) for source in waiting if _has_page(source)}
     made |= {MADE / f"{name}.md": _list_of_pages(title, files) for name, (title, files) in _lists().items()}
     for page in set(MADE.rglob("*.md")) - set(made):
         page.unlink()
@@ -72,23 +77,21 @@ def relinked(text: str, *, origin: Path, page: Path) -> str:
         target = _file_behind(origin, path)
         if target is None:
             return link
-        home = target if target.suffix in _PICTURES or not _needs_page(target) else page_of(target)
+        home = page_of(target) if _has_page(target) else target
         return os.path.relpath(home, page.parent) + hash_sign + anchor
 
     return _FENCE_OR_LINK.sub(turn, text)
 
 
 def linked_files(text: str, origin: Path) -> list[Path]:
-    """Return the files and folders that a Markdown text links to, pictures apart; warn of links to nothing."""
+    """Return the files and folders with pages of their own that a Markdown text links to."""
     found = []
     for match in _FENCE_OR_LINK.finditer(text):
         link = match["link"]
         if link is None or _ELSEWHERE.match(link):
             continue
         target = _file_behind(origin, link.partition("#")[0])
-        if target is None:
-            log.warning("%s links to %s, which is no file of the repository", origin.relative_to(ROOT), link)
-        elif target.suffix not in _PICTURES:
+        if target is not None and _has_page(target):
             found.append(target)
     return found
 
@@ -110,8 +113,7 @@ def page_text(source: Path, *, listed: bool) -> str:
     text = source.read_text(encoding="utf-8")
     if source.suffix == ".md":
         return head + relinked(text, origin=source, page=page_of(source))
-    language = _LANGUAGES.get(source.suffix, "text")
-    return f"{head}# {source.relative_to(ROOT)}\n\n~~~~~~{language}\n{text.rstrip()}\n~~~~~~\n"
+    return f"{head}# {source.relative_to(ROOT)}\n\n~~~~~~{_LANGUAGES[source.suffix]}\n{text.rstrip()}\n~~~~~~\n"
 
 
 def _list_of_pages(title: str, files: list[Path]) -> str:
@@ -139,8 +141,10 @@ def _listed_files() -> list[Path]:
     return [path for _, files in _lists().values() for path in files] + [ROOT / "benchmarks" / "README.md"]
 
 
-def _needs_page(path: Path) -> bool:
-    return path != DOCS and DOCS not in path.parents
+def _has_page(path: Path) -> bool:
+    """Whether a page is made for a file or folder: not for guides, which are pages, nor for pictures and data."""
+    outside = path != DOCS and DOCS not in path.parents
+    return outside and (path.is_dir() or path.suffix in (".md", *_LANGUAGES))
 
 
 def _file_behind(origin: Path, link: str) -> Path | None:

@@ -16,7 +16,7 @@ import xaicore
 from xaicore.cli.demo.network import DigitNet
 from xaicore.cli.main import cli
 
-DIGITS = 4
+DIGITS = 2
 
 
 @pytest.fixture(scope="module")

@@ -121,7 +121,7 @@ def test_the_example_says_how_data_and_choices_are_given(name: str, command: str
 NETS = "from torch import nn\n\nmake = lambda: nn.Sequential(nn.Flatten(), nn.Linear(12, 3))\n"
 
 
-@pytest.mark.parametrize("name", ["lrp.gamma", "core.graymap", "evaluation.gini", "norm"])
+@pytest.mark.parametrize("name", ["lrp.gamma", "core.graymap", "norm"])
 def test_the_example_on_the_command_line_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "info_nets.py").write_text(NETS)
     np.save(tmp_path / "x.npy", torch.rand(2, 3, 2, 2).numpy())

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from installing import install_of_usual_size
 
 from xaicore.cli.main import cli
 from xaicore.plugins import KNOWN_PACKAGES
@@ -350,7 +351,7 @@ def test_a_command_of_a_plugin_runs_and_is_in_the_help(painted: Any) -> None:
     assert run("paint", "kitchen").stdout == "painted kitchen\n"
     help_page = run("--help").stdout
     assert "Paint a wall." in help_page
-    assert "List the installed methods, metrics or renderers." in help_page
+    assert "List what is installed: methods, metrics, renderers," in help_page
 
 
 def test_an_unknown_command_suggests_the_nearest(painted: Any) -> None:
@@ -403,10 +404,13 @@ WATCHED = (
 def test_list_is_quick_and_imports_nothing_heavy_whatever_else_is_installed(
     site: Any, ill: dict[str, tuple[str, str]]
 ) -> None:
+    """Twelve plugins beside what is ill; `benchmarks/listing.py` has the figures."""
+    for number in range(4):
+        install_of_usual_size(site.folder, f"usual_{number}")
     for distribution, (namespace, source) in ill.items():
         site.install(distribution, namespace, source)
     seconds = min(cpu_seconds_of_list(site.folder, ill) for _ in range(3))
-    assert seconds < 0.3
+    assert seconds < 0.6
 
 
 def cpu_seconds_of_list(folder: Path, ill: dict[str, tuple[str, str]]) -> float:
@@ -418,6 +422,7 @@ def cpu_seconds_of_list(folder: Path, ill: dict[str, tuple[str, str]]) -> float:
     assert done.returncode == 0, done.stderr
     assert "lrp.epsilon " in done.stdout
     assert "gradients.saliency " in done.stdout
+    assert "usual_3.method_19 " in done.stdout
     for distribution in ill:
         assert distribution in done.stderr
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime

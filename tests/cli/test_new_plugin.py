@@ -101,10 +101,10 @@ def check_metric_is_used(namespace: str) -> None:
 
 
 def check_renderer_is_used(namespace: str) -> None:
-    assert f"{namespace}.lorenz" in run("list", "--renderers").stdout
-    assert find_renderer("lorenz").name == f"{namespace}.lorenz"
-    axes = render(torch.tensor([[0.0, -2.0], [0.0, 2.0]]), f"{namespace}.lorenz")
-    assert axes.lines[1].get_ydata() == pytest.approx([0, 0, 0, 0.5, 1])
+    assert f"{namespace}.concentration" in run("list", "--renderers").stdout
+    assert find_renderer("concentration").name == f"{namespace}.concentration"
+    axes = render(torch.tensor([[0.0, -2.0], [0.0, 2.0]]), f"{namespace}.concentration")
+    assert axes.lines[0].get_ydata() == pytest.approx([0, 0, 0.5, 0.5, 0.5])
 
 
 def check_mapping_is_used(namespace: str) -> None:

@@ -7,6 +7,7 @@ functional nor reused nor in-place activations; the networks below use none of t
 from __future__ import annotations
 
 import copy
+import functools
 import warnings
 from typing import Any
 
@@ -48,7 +49,9 @@ METHODS: dict[str, tuple[str, type, dict[str, Any]]] = {
 }
 
 
+@functools.cache
 def build(network: str) -> tuple[nn.Module, Tensor]:
+    """The same for all tests, which give copies to captum: it is captured once."""
     with zoo.seeded():
         model = NETWORKS[network]()
         zoo.randomise_constants(model)

@@ -14,6 +14,7 @@ Known differences, which the cases below are chosen around:
 from __future__ import annotations
 
 import copy
+import functools
 import importlib
 import warnings
 from collections.abc import Callable
@@ -80,7 +81,9 @@ class Residual(nn.Module):
 NETWORKS: dict[str, Callable[[], nn.Module]] = {"plain": plain, "normalized": normalized, "residual": Residual}
 
 
+@functools.cache
 def build(network: str) -> tuple[nn.Module, Tensor]:
+    """The same for all tests, which give copies to captum: it is captured once."""
     with zoo.seeded():
         model = NETWORKS[network]()
         zoo.randomise_constants(model)

@@ -22,6 +22,7 @@ Known differences, which the cases below are chosen around:
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -102,7 +103,9 @@ def like_vgg() -> nn.Module:
     )  # fmt: skip
 
 
+@functools.cache
 def build(factory: Callable[[], nn.Module], size: int) -> tuple[nn.Module, Tensor]:
+    """The same for all rules: it is captured once."""
     with zoo.seeded():
         model = factory()
         zoo.randomise_constants(model)
@@ -224,13 +227,18 @@ def test_a_composite_on_a_sequential_network(name: str, network: str) -> None:
 RESIDUAL = [(name, "resnet18") for name in COMPOSITES if name != "epsilon_gamma_box"] + [("epsilon_plus", "resnet50")]
 
 
+@functools.cache
+def residual(network: str) -> tuple[nn.Module, Tensor]:
+    entry = zoo.BY_NAME[network]
+    return entry.build(torch.float64), entry.inputs(torch.float64)
+
+
 @pytest.mark.parametrize(("name", "network"), RESIDUAL)
 def test_a_composite_on_a_residual_network(name: str, network: str) -> None:
     from zennit.torchvision import ResNetCanonizer  # the sum and the batch norms, which ours needs no code for
 
     method, parameters, theirs = COMPOSITES[name]
-    entry = zoo.BY_NAME[network]
-    model, images = entry.build(torch.float64), entry.inputs(torch.float64)
+    model, images = residual(network)
     actual = xaicore.explain(model, images, method=method, **parameters).relevance
     assert_same(actual, relevance_by_zennit(model, images, theirs([ResNetCanonizer()])))
 

@@ -6,12 +6,14 @@ They are installed as pip leaves a wheel: packages with their metadata in a fold
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import installing
 import pytest
 import torch
 from click.testing import CliRunner
@@ -61,20 +63,8 @@ RAISES = HEAD + "@hookimpl\ndef xaicore_methods():\n    raise ValueError('out of
 TWICE = HEAD + "def xaicore_methods():\n    return [method('twice.one', 'a:B'), method('twice.one', 'c:D')]\n"
 
 
-def install(
-    folder: Path, namespace: str, files: Mapping[str, str], *, distribution: str = "", requires: str = ">=0.1,<1"
-) -> None:
-    """Leave in a folder what pip leaves there of a wheel."""
-    distribution = distribution or f"eight-{namespace}"
-    package = distribution.replace("-", "_")
-    for name, text in files.items():
-        (folder / package).mkdir(exist_ok=True)
-        (folder / package / name).write_text(text)
-    info = folder / f"{package}-1.0.dist-info"
-    info.mkdir()
-    metadata = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\nRequires-Dist: xaicore{requires}\n"
-    (info / "METADATA").write_text(metadata)
-    (info / "entry_points.txt").write_text(f"[xaicore.plugins]\n{namespace} = {package}._plugin\n")
+def install(folder: Path, namespace: str, files: Mapping[str, str], **options: str) -> None:
+    installing.install(folder, namespace, files, **{"distribution": f"eight-{namespace}", **options})
 
 
 def install_eight(folder: Path) -> None:
@@ -144,7 +134,7 @@ WAYS = {
     ),
     "eight-twice": (
         Status.BROKEN,
-        r"its hook xaicore_methods registers 'twice\.one' twice \(eight_twice\._plugin\)",
+        r"its hook xaicore_methods registers 'twice\.one' twice \(.*eight_twice/_plugin\.py:8\)",
         "or tell its author",
     ),
 }
@@ -216,6 +206,24 @@ def test_an_import_that_fails_for_want_of_another_core_is_told_so(folder: Path) 
     assert lost.status is Status.BROKEN
     assert f"it builds on what this xaicore {xaicore.__version__} does not have: " in lost.cause
     assert ahead.fix == "pip install --upgrade xaicore eight-ahead" and lost.fix.endswith("xaicore eight-lost")
+
+
+@pytest.mark.parametrize(
+    ("source", "fix"),
+    [
+        ("from numpy import of_yesterday", "pip install --upgrade eight-odd brings versions of numpy and others"),
+        ("from eight_odd import of_yesterday", "pip install --force-reinstall --no-deps eight-odd"),
+        ("raise ImportError('libodd.so: cannot open')", "pip install --force-reinstall --no-deps eight-odd"),
+        ("import eight_odd.gone", "pip install --force-reinstall --no-deps eight-odd"),
+        ("def f(:", "or tell its author"),
+    ],
+)
+def test_an_import_that_fails_otherwise_says_what_may_help(folder: Path, source: str, fix: str) -> None:
+    install(folder, "odd", {"__init__.py": "", "_plugin.py": f"{source}\n"})
+    found = plugin("eight-odd")
+    assert found.status is Status.BROKEN
+    assert fix in found.fix
+    assert f"eight_odd{os.sep}_plugin.py:1)" in found.cause
 
 
 HALF = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,54 +11,69 @@ from wrong_methods import Right
 
 from xaicore.plugins import MethodSpec
 from xaicore.testing import Card, ConformanceError, check_method
-from xaicore.testing.checks import run_checks
-from xaicore.testing.methods import METHOD_CHECKS, MethodSubject
-from xaicore.testing.methods.untouched import process_is_untouched
+from xaicore.testing.checks import Check, run_checks
+from xaicore.testing.methods import (
+    METHOD_CHECKS,
+    MethodSubject,
+    batches,
+    copies,
+    parameters,
+    refusals,
+    shapes,
+    untouched,
+)
+from xaicore.testing.methods.descriptions import description
 from xaicore.testing.watching import changes, state_of_process
 
 WRONG: dict[type[Right], str] = {
-    wrong.ByPosition: "parameters_are_kept",
     wrong.FillsInADefault: "parameters_are_kept",
-    wrong.KeepsMore: "parameters_are_kept",
-    wrong.RunsTheModel: "parameters_are_kept",
-    wrong.TakesAnyName: "parameters_are_changed_by_name",
     wrong.ChangesHalf: "parameters_are_changed_by_name",
     wrong.SaysNothing: "parameters_are_documented",
     wrong.TakesAnything: "unknown_parameters_are_refused",
-    wrong.ClonesTheModel: "clone_explains_the_same",
     wrong.ForgetsWhenCloned: "clone_explains_the_same",
-    wrong.GivesAnotherName: "result_is_kept_in_a_file",
     wrong.TellsNoParameters: "result_is_kept_in_a_file",
     wrong.MendsInputs: "bad_input_is_refused",
-    wrong.Stumbles: "bad_input_is_refused",
-    wrong.IgnoresOptions: "bad_input_is_refused",
     wrong.SumsChannels: "looks_like_the_input",
-    wrong.WidensHalves: "looks_like_the_input",
-    wrong.CountsTokens: "looks_like_the_input",
     wrong.NumbersInputs: "several_inputs_are_told_apart",
     wrong.LeavesEvaluationMode: "model_is_untouched",
-    wrong.LeavesNoGradients: "model_is_untouched",
-    wrong.LeavesAHook: "model_is_untouched",
-    wrong.WritesWeights: "model_is_untouched",
     wrong.PutsBackUnlessItFails: "model_is_untouched_after_failure",
-    wrong.WritesInputs: "inputs_are_untouched",
-    wrong.FreezesInputs: "inputs_are_untouched",
     wrong.LeavesInputGradients: "inputs_are_untouched",
     wrong.LEAVES_THE_PROCESS_CHANGED[0]: "process_is_untouched",
     wrong.RandomByPosition: "batch_makes_no_difference",
     wrong.DividesByBatchSize: "batch_size_makes_no_difference",
     wrong.TakesTheFirstTarget: "each_sample_has_its_target",
-    wrong.IgnoresTheTarget: "each_sample_has_its_target",
-    wrong.IgnoresTheSeed: "repeats_itself",
     wrong.DrawsFromEverybody: "repeats_itself",
 }
+"""One for each check, tried by all of them."""
+
+WRONG_TOO: dict[type[Right], Check[MethodSubject]] = {
+    wrong.ByPosition: parameters.parameters_are_kept,
+    wrong.KeepsMore: parameters.parameters_are_kept,
+    wrong.RunsTheModel: parameters.parameters_are_kept,
+    wrong.TakesAnyName: parameters.parameters_are_changed_by_name,
+    wrong.ClonesTheModel: copies.clone_explains_the_same,
+    wrong.GivesAnotherName: copies.result_is_kept_in_a_file,
+    wrong.Stumbles: refusals.bad_input_is_refused,
+    wrong.IgnoresOptions: refusals.bad_input_is_refused,
+    wrong.WidensHalves: shapes.looks_like_the_input,
+    wrong.CountsTokens: shapes.looks_like_the_input,
+    wrong.LeavesNoGradients: untouched.model_is_untouched,
+    wrong.LeavesAHook: untouched.model_is_untouched,
+    wrong.WritesWeights: untouched.model_is_untouched,
+    wrong.WritesInputs: untouched.inputs_are_untouched,
+    wrong.FreezesInputs: untouched.inputs_are_untouched,
+    **dict.fromkeys(wrong.LEAVES_THE_PROCESS_CHANGED[1:], untouched.process_is_untouched),
+    wrong.IgnoresTheTarget: batches.each_sample_has_its_target,
+    wrong.IgnoresTheSeed: batches.repeats_itself,
+}
+"""More of what the checks tell, tried by that check alone."""
 
 PARAMETERS: dict[type[Right], dict[str, Any]] = {wrong.ForgetsWhenCloned: {"factor": 2.0}}
 
 TRUE = {
     "name": "mine.right",
     "target": "wrong_methods:Right",
-    "summary": "What the output loses when a channel is zero.",
+    "summary": "What the output loses when an input is zero.",
     "family": "perturbation",
     "sources": ("Zeiler & Fergus 2014",),
 }
@@ -78,9 +94,11 @@ UNTRUE: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-def card_of(cls: type[Right], spec: MethodSpec | None = None) -> Card:
+def card_of(
+    cls: type[Right], spec: MethodSpec | None = None, checks: Sequence[Check[MethodSubject]] = METHOD_CHECKS
+) -> Card:
     subject = MethodSubject(cls, spec, PARAMETERS.get(cls, {}))
-    return run_checks(subject.title, subject, METHOD_CHECKS)
+    return run_checks(subject.title, subject, checks)
 
 
 @pytest.mark.parametrize("cls", [Right, wrong.RightOnTheGraph, wrong.RightWithSeed, wrong.RightWithFit])
@@ -100,18 +118,23 @@ def test_a_wrong_method_fails_its_check_and_no_other(cls: type[Right]) -> None:
     assert not card.ok
 
 
-@pytest.mark.parametrize("cls", wrong.LEAVES_THE_PROCESS_CHANGED, ids=lambda cls: cls.__name__)
-def test_a_method_that_leaves_the_process_changed_is_told_and_the_process_put_back(cls: type[Right]) -> None:
+@pytest.mark.parametrize("cls", WRONG_TOO, ids=lambda cls: cls.__name__)
+def test_a_check_tells_of_whatever_it_is_about_and_the_process_is_put_back(cls: type[Right]) -> None:
     before = state_of_process()
-    card = run_checks("method", MethodSubject(cls, None, {}), [process_is_untouched])
-    assert card.failed == ["process_is_untouched"], card
+    card = card_of(cls, checks=[WRONG_TOO[cls]])
+    assert card.failed == [WRONG_TOO[cls].name], card
     assert changes(before, state_of_process()) == []
 
 
+def test_an_untrue_description_is_told_by_that_check_and_no_other() -> None:
+    card = card_of(Right, MethodSpec(**TRUE | {"sources": ()}))
+    assert card.failed == ["description"], card
+
+
 @pytest.mark.parametrize("what", UNTRUE)
-def test_an_untrue_description_is_told_by_that_check_alone(what: str) -> None:
+def test_every_part_of_a_description_is_looked_at(what: str) -> None:
     change, words = UNTRUE[what]
-    card = card_of(Right, MethodSpec(**TRUE | change))
+    card = card_of(Right, MethodSpec(**TRUE | change), checks=[description])
     assert card.failed == ["description"], card
     assert words in card.problems[0]
 

@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from xaicore.analyzers import Attribution, Evaluation, ExpansionAnalyzer, PropagationAnalyzer
 from xaicore.engine import Block, Engine, generator
 from xaicore.errors import InputError
-from xaicore.explanation import Explanation
+from xaicore.explanation import Diagnostics, Explanation
 
 
 class Right(ExpansionAnalyzer):
-    """What the output loses when a channel, a feature or a token is zero, spread over its entries.
+    """What the output loses when an input is zero, shared in proportion to its values.
 
     It captures no graph, so that a card costs little.
 
@@ -41,23 +41,16 @@ class Right(ExpansionAnalyzer):
         self.factor = factor
 
     def attribute(self, evaluation: Evaluation, engine: Engine) -> Attribution:
-        found = {name: torch.zeros_like(x, dtype=x.dtype if x.is_floating_point() else torch.float64) for name, x in evaluation.varied.items()}
-        whole = Block(0, evaluation.batch, 0, 1)
+        found = {}
         for name, x in evaluation.varied.items():
-            for place in range(x.shape[1]):
-                lost = evaluation.values - evaluation.scores(evaluation.varied | {name: without(x, place)}, whole)
-                share = self.weight() * lost / found[name][0, place].numel()
-                found[name][:, place] = share.reshape(-1, *[1] * (x.ndim - 2)).to(found[name])
+            without = evaluation.varied | {name: torch.zeros_like(x)}
+            lost = evaluation.values - evaluation.scores(without, Block(0, evaluation.batch, 0, 1))
+            values = x.to(lost.dtype)
+            found[name] = self.weight() * torch.einsum("b,b...->b...", lost / values.flatten(1).sum(1), values)
         return Attribution(found)
 
     def weight(self) -> float:
         return self.factor
-
-
-def without(x: Tensor, place: int) -> Tensor:
-    zeroed = x.clone()
-    zeroed[:, place] = 0
-    return zeroed
 
 
 class RightOnTheGraph(PropagationAnalyzer):
@@ -101,11 +94,13 @@ class RightWithFit(Right):
 
 
 def changed(found: Explanation, change: Callable[[Tensor], Tensor]) -> Explanation:
-    """An explanation with other relevance."""
-    relevance = found.relevance
-    if isinstance(relevance, Mapping):
-        return replace(found, relevance={name: change(tensor) for name, tensor in relevance.items()})
-    return replace(found, relevance=change(relevance))
+    """An explanation with other relevance, and diagnostics that are true of it."""
+    given = found.relevance
+    relevance = (
+        {name: change(tensor) for name, tensor in given.items()} if isinstance(given, Mapping) else change(given)
+    )
+    measured = Diagnostics.measure(relevance, found.diagnostics.explained, conserving=False)
+    return replace(found, relevance=relevance, diagnostics=measured)
 
 
 # Parameters
@@ -229,7 +224,7 @@ class NumbersInputs(Right):
     def analyze(self, inputs: Any, target: Any = None, **options: Any) -> Explanation:
         found = super().analyze(inputs, target, **options)
         if isinstance(found.relevance, Mapping):
-            return replace(found, relevance=dict(enumerate(found.relevance.values())))
+            return replace(found, relevance={str(n): each for n, each in enumerate(found.relevance.values())})
         return found
 
 
@@ -347,7 +342,8 @@ class TakesTheFirstTarget(Right):
 class IgnoresTheTarget(Right):
     def analyze(self, inputs: Any, target: Any = None, **options: Any) -> Explanation:
         found = super().analyze(inputs, target, **options)
-        return replace(found, relevance=super().analyze(inputs, None, **options).relevance)
+        other = super().analyze(inputs, None, **options)
+        return replace(found, relevance=other.relevance, diagnostics=other.diagnostics)
 
 
 class IgnoresTheSeed(RightWithSeed):

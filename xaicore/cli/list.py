@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -29,8 +29,7 @@ Brought = tuple[Any, PluginInfo]
 Row = tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Kind:
+class _Kind(NamedTuple):
     """What can be listed: what it is called, its table, by what it can be narrowed, what to do where there is none."""
 
     noun: str
@@ -41,8 +40,7 @@ class _Kind:
     none: str
 
 
-@dataclass(frozen=True)
-class _Filter:
+class _Filter(NamedTuple):
     """By what lists are narrowed: what a descriptor has of it, and how messages say it."""
 
     values: Callable[[Any], Iterable[str]]
@@ -160,7 +158,9 @@ def _of_plugin(registry: PluginRegistry, found: list[Brought], kind: _Kind, name
         )
     info = next((info for info in named if info.status is Status.OK), named[0])
     if info.status is not Status.OK:
-        raise PluginError(f"The plugin {info.namespace!r} ({info.label}) is {info.status}: {info.cause_and_fix}")
+        raise PluginError(
+            f"The plugin {info.namespace!r} ({info.label}) is {info.status.in_words}: {info.cause_and_fix}"
+        )
     narrowed = [each for each in found if each[1] is info]
     if not narrowed:
         label = f"{info.namespace!r} ({info.label})"
@@ -199,4 +199,4 @@ def _mention_failures(registry: PluginRegistry) -> None:
     if failed:
         click.echo("\nNot loaded (`xaicore plugins` says what to do):", err=True)
     for info in failed:
-        click.echo(f"  {info.namespace} ({info.label}) is {info.status}: {info.cause}", err=True)
+        click.echo(f"  {info.namespace} ({info.label}) is {info.status.in_words}: {info.cause}", err=True)

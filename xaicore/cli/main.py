@@ -22,10 +22,11 @@ _SUMMARIES = {
     "compare": "Explain inputs by several methods, for several classes or models, side by side, and judge them.",
     "demo": "Train a small network on digits and explain its mistakes with every method.",
     "explain": "Explain a model's output for images or arrays.",
-    "info": "Show what a method or a metric does, its parameters and its sources.",
-    "list": "List the installed methods, metrics or renderers.",
+    "info": "Show what a method, a metric or a renderer does, its parameters, its sources and an example.",
+    "list": "List what is installed: methods, metrics, renderers, mappings for layers, commands of plugins.",
+    "check-plugin": "Try a plugin and all that it brings by the conformance kit.",
     "new-plugin": "Write a package for a rule, a method, a metric, a renderer or a mapping of your own.",
-    "plugins": "List the installed plugins and whether they work.",
+    "plugins": "List the installed plugins, whether they work, and if not, why and what to do.",
     "tune": "Find the method and the parameters that explain a model best by a metric.",
 }
 assert set(_SUMMARIES) == set(CORE_COMMANDS)

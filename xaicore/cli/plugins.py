@@ -44,7 +44,7 @@ def _tell(info: PluginInfo) -> None:
     notes = {"why": info.cause or info.warning, "fix": info.fix or _advice(info)}
     if not notes["why"]:
         return
-    click.echo(f"\n{info.namespace} ({info.label}) is {info.status}{'' if info.cause else ', but'}")
+    click.echo(f"\n{info.namespace} ({info.label}) is {info.status.in_words}{'' if info.cause else ', but'}")
     for name, text in notes.items():
         if text:
             click.echo(_wrapped(f"  {name}  {text}"))

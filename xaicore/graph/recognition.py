@@ -1,4 +1,7 @@
-"""Layers that export takes apart are put together again, found by data flow: local response norm and lp-pooling."""
+"""Layers that come in parts are put together, found by data flow.
+
+Export takes local response norm and lp-pooling apart; of a dense layer ``x @ W + b`` the bias is an addition.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +26,13 @@ def with_recognized_layers(graph: Graph) -> Graph:
     changes: dict[Ref, Ref] = {}
     absorbed: dict[Ref, list[Layer]] = {}
     for layer in graph.layers:
-        found = None if layer.constant else _local_response_norm(layer) or _lp_pool(layer)
+        found = None if layer.constant else _local_response_norm(layer) or _lp_pool(layer) or _dense(layer)
         if found is None:
             continue
         parts = _parts(graph, layer, found.arguments["input"].layer)
-        layer.kind, layer.op, layer.op_name = found.kind, found.op, found.op.__name__
+        if found.kind is Kind.LINEAR and not parts:
+            continue  # somebody reads the product without the bias
+        layer.kind, layer.op, layer.op_name = found.kind, found.op, found.op.__name__.partition(".")[0]
         layer.arguments, layer.positional = found.arguments, len(found.arguments)
         layer.refresh()
         changes |= dict.fromkeys(parts, layer.ref)
@@ -123,6 +128,21 @@ def _lp_pool(last: Layer) -> _Found | None:
         "ceil_mode": bool(pool.arguments.get("ceil_mode", False)),
     }
     return _Found(Kind.LP_POOL, lp_pool, arguments)
+
+
+def _dense(last: Layer) -> _Found | None:
+    """``x @ W`` and a vector that is added to it: a dense layer with a bias, which rules treat as one."""
+    operands = _operands(last, "add")
+    if not all(isinstance(operand, Ref) for operand in operands):
+        return None
+    product, bias = sorted(operands, key=lambda ref: ref.layer.constant)
+    layer = product.layer
+    if layer.kind is not Kind.LINEAR or layer.op_name != "linear" or layer.arguments.get("bias") is not None:
+        return None
+    if not bias.layer.constant or bias.info.shape != product.info.shape[-1:] or bias.info.dtype != product.info.dtype:
+        return None
+    arguments = {"input": layer.arguments["input"], "weight": layer.arguments["weight"], "bias": bias}
+    return _Found(Kind.LINEAR, torch.ops.aten.linear.default, arguments)
 
 
 def _operands(layer: Layer | None, op_name: str) -> tuple[Any, Any]:

@@ -12,6 +12,11 @@ _NO_VALUE = (
 ).split()
 # Elsewhere an operator may be called as one of torch's, and do something else.
 _KNOWN_NAMESPACES = ("aten", "prims", "xaicore")
+# What puts a changed part of a tensor back: a new tensor, the same but for that part.
+_PUTS_BACK: dict[Any, Any] = {
+    torch.ops.aten.slice.Tensor: torch.ops.aten.slice_scatter.default,
+    torch.ops.aten.select.int: torch.ops.aten.select_scatter.default,
+}
 _MAY_RETURN_INPUT = "getitem dropout feature_dropout alpha_dropout feature_alpha_dropout".split()
 
 
@@ -32,9 +37,11 @@ def plain_program(program: torch.export.ExportedProgram) -> torch.export.Exporte
     """The program without regions, assertions and in-place operations."""
     _inline_regions(program.graph_module)
     _drop_assertions(program.graph)
+    _put_parts_back(program.graph)
     if _make_functional(program.graph):
         return program
-    # A view of a tensor is written to: torch's own functionalization follows the aliases. Operators stay whole.
+    # Some view of a tensor is written to: torch's own functionalization follows the aliases, and takes as long as the
+    # capture did. Operators stay whole.
     program = program.run_decompositions({})
     _inline_regions(program.graph_module)
     _drop_assertions(program.graph)
@@ -95,6 +102,59 @@ def _drop_assertions(graph: fx.Graph) -> None:
     for node in reversed(list(graph.nodes)):
         if node.op == "call_function" and operator_name(node.target) in _NO_VALUE:
             graph.erase_node(node)
+
+
+def _put_parts_back(graph: fx.Graph) -> None:
+    """Replace ``x[1:3].mul_(2)`` by a new tensor ``x`` with ``x[1:3] * 2`` in its place.
+
+    Only where no other name for the same memory is read later, and what is written has the type of the tensor.
+    """
+    writes = [node for node in graph.nodes if _is_in_place(node)]
+    if not writes:
+        return
+    order = {node: number for number, node in enumerate(graph.nodes)}
+    memory = _memory_of(graph)
+    for write in writes:
+        views = _views_written(write)
+        if not views or memory[views[0][0]] is not (whole := views[-1][1]):
+            continue
+        now, part = order[write], views[0][0]
+        names = [node for node in memory if memory[node] is whole]
+        others = [node for node in names if order[node] < now and node not in (whole, part)]
+        if any(order[user] > now for node in others for user in node.users):
+            continue
+        made = _put_back(graph, write, views)
+        order |= dict.fromkeys(made, now)
+        memory |= {node: node for node in made} | {node: made[-1] for node in names if order[node] > now}
+        for old, new in ((whole, made[-1]), (part, made[0]), (write, made[0])):
+            later = {user for user in old.users if order[user] > now}
+            old.replace_all_uses_with(new, lambda user, later=later: user in later)  # type: ignore[misc]
+        del memory[write]
+        graph.erase_node(write)
+
+
+def _put_back(graph: fx.Graph, write: fx.Node, views: list[tuple[fx.Node, fx.Node]]) -> list[fx.Node]:
+    """What is written as a value, then each tensor that it is a part of with that part replaced, the whole last."""
+    with graph.inserting_before(write):
+        made = [graph.call_function(_functional_overload(write.target), write.args, write.kwargs)]
+        made[0].meta.update(write.meta)
+        for view, viewed in views:
+            made.append(
+                graph.call_function(_PUTS_BACK[view.target], (viewed, made[-1], *view.args[1:]), dict(view.kwargs))
+            )
+            made[-1].meta.update(write.meta | {"val": viewed.meta["val"]})
+    return made
+
+
+def _views_written(write: fx.Node) -> list[tuple[fx.Node, fx.Node]]:
+    """The slice that is written to and what it is a slice of, and so on; none where this has no simple form."""
+    view, views = write.args[0], []
+    while isinstance(view, fx.Node) and view.target in _PUTS_BACK and isinstance(view.args[0], fx.Node):
+        views.append((view, view.args[0]))
+        view = view.args[0]
+    values = [node.meta.get("val") for node in write.all_input_nodes]
+    of_one_type = len({value.dtype for value in values if isinstance(value, torch.Tensor)}) == 1
+    return views if of_one_type and _functional_overload(write.target) is not None else []
 
 
 def _make_functional(graph: fx.Graph) -> bool:

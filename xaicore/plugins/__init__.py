@@ -17,8 +17,8 @@ from xaicore.plugins.compatibility import check_api
 from xaicore.plugins.descriptors import CommandSpec, Descriptor, MappingSpec, MethodSpec, MetricSpec, RendererSpec
 from xaicore.plugins.hooks import hookimpl
 from xaicore.plugins.importing import resolve
+from xaicore.plugins.info import PluginInfo, Status
 from xaicore.plugins.known import KNOWN_PACKAGES, suggest_provider
-from xaicore.plugins.loading import PluginInfo, Status
 from xaicore.plugins.registry import (
     PluginRegistry,
     find_method,

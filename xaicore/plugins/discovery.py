@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -61,7 +62,10 @@ def find_candidates() -> list[Candidate]:
     """Return every entry point of the group, in the order in which the plugins are looked at."""
     seen: set[str] = set()
     found: list[Candidate] = []
-    for distribution in distributions():
+    # A folder that is not there (Python lists one for its own library) would be taken for an archive, and what reads
+    # archives imported.
+    folders = [folder for folder in sys.path if os.path.exists(folder or ".")]
+    for distribution in distributions(path=folders):
         candidates = list(_candidates_of(distribution))
         if candidates and normalized(candidates[0].distribution) not in seen:  # an earlier one on sys.path shadows it
             seen.add(normalized(candidates[0].distribution))

@@ -63,9 +63,12 @@ def _failed_import(error: ImportError, where: str, distribution: str, module: st
     if top == "xaicore" and module.partition(".")[0] != top:
         fix = f"pip install --upgrade xaicore {distribution}"
         return Fault(f"it builds on what this xaicore {__version__} does not have: {text}", fix)
+    own = module.partition(".")[0]
     if not isinstance(error, ModuleNotFoundError):
-        return Fault(text, f"{reinstall(distribution)}. If that does not help: {tell_author(distribution)}")
-    if top == module.partition(".")[0]:
+        others = f"pip install --upgrade {distribution} brings versions of {top} and others that it says it fits"
+        first = reinstall(distribution) if top in ("", own) else others
+        return Fault(text, f"{first}. If that does not help: {tell_author(distribution)}")
+    if top == own:
         cause = (
             f"its module {missing!r} is not there{where}: deleted or moved since it was installed, or never packaged"
         )
@@ -77,6 +80,12 @@ def _failed_import(error: ImportError, where: str, distribution: str, module: st
     )
 
 
+def place_of(module: object, hook: str) -> str:
+    """Return " (file.py:3)" of the function that implements a hook."""
+    code = getattr(getattr(module, hook, None), "__code__", None)
+    return f" ({code.co_filename}:{code.co_firstlineno})" if code else ""
+
+
 def _arguments_of_hook(error: PluginValidationError) -> str:
     """Name the hook whose function asks for arguments; hooks have none."""
     text = " ".join(str(error).split())
@@ -84,8 +93,8 @@ def _arguments_of_hook(error: PluginValidationError) -> str:
         code = getattr(function, "__code__", None)
         if code and f"{code.co_name}(" in text and code.co_argcount > len(function.__defaults__ or ()):
             asked = ", ".join(code.co_varnames[: code.co_argcount])
-            place = f"{code.co_filename}:{code.co_firstlineno}"
-            return f"its hook {name} takes the argument {asked!r}, and hooks are called without any ({place})"
+            place = place_of(error.plugin, name)
+            return f"its hook {name} takes the argument {asked!r}, and hooks are called without any{place}"
     return text
 
 

@@ -63,6 +63,10 @@ DESCRIPTOR_OF_HOOK: dict[str, type[Descriptor]] = {
 class _Manager(pluggy.PluginManager):
     """A pluggy manager for one plugin, which knows hooks by their name."""
 
+    def parse_hookspec_opts(self, module_or_class: object, name: str) -> pluggy.HookspecOpts | None:
+        # Asked for everything that a class has: only what may be a hook is worth a look, for each plugin anew.
+        return super().parse_hookspec_opts(module_or_class, name) if name.startswith(PREFIX) else None  # type: ignore[arg-type]
+
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
         options = super().parse_hookimpl_opts(plugin, name)
         if options is None and name.startswith(PREFIX) and callable(getattr(plugin, name)):

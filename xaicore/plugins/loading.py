@@ -5,80 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from xaicore.errors import PluginError, PluginLoadError
 from xaicore.plugins.compatibility import FIRST_VERSION, check_api
-from xaicore.plugins.cores import core_range, disagreement
+from xaicore.plugins.cores import disagreement
 from xaicore.plugins.descriptors import CommandSpec, Descriptor, MethodSpec, MetricSpec, RendererSpec
 from xaicore.plugins.discovery import CORE, Candidate, Switches
-from xaicore.plugins.faults import fault_of, reinstall, tell_author
+from xaicore.plugins.faults import fault_of, place_of, reinstall, tell_author
 from xaicore.plugins.hooks import PREFIX, call_hooks
-
-
-class Status(StrEnum):
-    """What became of an installed plugin."""
-
-    OK = "ok"
-    DISABLED = "disabled"  # by an environment switch; not imported
-    INCOMPATIBLE = "incompatible"  # written for another version of the plugin interface
-    CONFLICT = "conflict"  # claims a namespace or command that is taken
-    BROKEN = "broken"  # fails to import, raises, exits, or returns what no hook returns
-
-
-@dataclass(frozen=True, kw_only=True)
-class PluginInfo:
-    """An installed plugin and what became of it.
-
-    Parameters
-    ----------
-    namespace, distribution, version : of the entry point and its distribution.
-    status, cause, fix : what became of it; why it is not `ok`, and what to do about it.
-    module, folder : the module that holds its hooks, and where its distribution is installed.
-    api : the interface version that its module states; "" where it was not imported.
-    requires : the versions of xaicore that its metadata asks for, ">=0.1,<1"; "" where it does not say.
-    brings : how many methods, mappings, metrics, renderers and commands it brings, of what it brings any.
-    load_time : seconds.
-    """
-
-    namespace: str
-    distribution: str
-    version: str
-    status: Status
-    cause: str = ""
-    fix: str = ""
-    module: str = ""
-    folder: str = ""
-    api: str = ""
-    requires: str = ""
-    brings: Mapping[str, int] = field(default_factory=dict, hash=False)
-    load_time: float = 0.0
-    error: BaseException | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def label(self) -> str:
-        return f"{self.distribution} {self.version}"
-
-    @property
-    def cause_and_fix(self) -> str:
-        """Both as sentences: "... is broken: " goes before them."""
-        return " ".join(f"{text.rstrip('.')}." for text in (self.cause, self.fix) if text)
-
-    @property
-    def contents(self) -> str:
-        """What it brings, in words: "23 methods, 1 mapping"."""
-        counted = ((number, noun if number > 1 else noun.removesuffix("s")) for noun, number in self.brings.items())
-        return ", ".join(f"{number} {noun}" for number, noun in counted)
-
-    @property
-    def cores(self) -> str:
-        """The versions of xaicore that it fits, ">=0.1,<1"; "" where that is not known."""
-        return core_range(self.api) or self.requires
-
-    @property
-    def warning(self) -> str:
-        """What speaks against a plugin that works: its metadata asks for another xaicore; "" where nothing does."""
-        return disagreement(self.requires) if self.status is Status.OK else ""
+from xaicore.plugins.info import PluginInfo, Status
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +56,7 @@ def load_all(
         info = plugin.info
         if switches.strict and info.status not in (Status.OK, Status.DISABLED):
             raise PluginLoadError(
-                f"Plugin {info.namespace!r} ({info.label}) is {info.status}: {info.cause_and_fix} "
+                f"Plugin {info.namespace!r} ({info.label}) is {info.status.in_words}: {info.cause_and_fix} "
                 "XAICORE_STRICT_PLUGINS is set; without it the other plugins would go on working."
             ) from info.error
         if info.status is not Status.DISABLED:
@@ -138,22 +73,24 @@ def _load(
 ) -> LoadedPlugin:
     module: object = None
     descriptors: dict[str, tuple[Descriptor, ...]] = {}
-    status, cause, fix, failure = Status.OK, "", "", None
+    status, cause, fix = Status.OK, "", ""
+    failure: BaseException | None = None
     started = time.perf_counter()
     try:
         _refuse_before_import(candidate, switches, owners)
         module = _import(candidate)
         _refuse_misfit(candidate, module)
         descriptors = call_hooks(module)
-        _check_names(candidate, descriptors, commands)
+        _check_names(candidate, module, descriptors, commands)
     except _Refusal as refusal:
         status, cause, fix = refusal.status, refusal.cause, refusal.fix
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit, and extension modules that panic, are failures of the plugin too
-        status, cause, fix = _diagnosis(candidate, error)
         failure = error
     seconds = time.perf_counter() - started
+    if failure is not None:
+        status, cause, fix = _diagnosis(candidate, failure)
     taken = descriptors if status is Status.OK else {}
     info = PluginInfo(
         namespace=candidate.namespace,
@@ -224,19 +161,22 @@ def _refuse_misfit(candidate: Candidate, module: object) -> None:
     reason = check_api(_api_of(module))
     if reason:
         name = candidate.distribution
-        fix = f"pip install --upgrade xaicore {name}; or a {name} that fits this xaicore, where there is one."
+        fix = f"pip install --upgrade xaicore {name}; or take another version of {name} that fits this xaicore."
         raise _Refusal(Status.INCOMPATIBLE, reason, fix)
 
 
 def _check_names(
-    candidate: Candidate, descriptors: Mapping[str, tuple[Descriptor, ...]], commands: Mapping[str, str]
+    candidate: Candidate,
+    module: object,
+    descriptors: Mapping[str, tuple[Descriptor, ...]],
+    commands: Mapping[str, str],
 ) -> None:
     seen: set[tuple[str, str]] = set()
     for hook, spec in ((hook, spec) for hook, specs in descriptors.items() for spec in specs):
         if not isinstance(spec, MethodSpec | MetricSpec | RendererSpec | CommandSpec):
             continue
         if (hook, spec.name) in seen:
-            raise PluginError(f"its hook {hook} registers {spec.name!r} twice ({candidate.module}).")
+            raise PluginError(f"its hook {hook} registers {spec.name!r} twice{place_of(module, hook)}.")
         seen.add((hook, spec.name))
         if isinstance(spec, CommandSpec):
             if spec.name in commands:
@@ -246,5 +186,5 @@ def _check_names(
         elif not spec.name.startswith(f"{candidate.namespace}."):
             raise PluginError(
                 f"its hook {hook} registers {spec.name!r} outside its namespace {candidate.namespace!r}, "
-                "which is the name of its entry point."
+                f"which is the name of its entry point{place_of(module, hook)}."
             )

@@ -9,8 +9,8 @@ from typing import TypeVar
 from xaicore.errors import PluginError, UnknownMethodError, UnknownMetricError, UnknownRendererError, nearest
 from xaicore.plugins.descriptors import MethodSpec, MetricSpec, RendererSpec
 from xaicore.plugins.discovery import normalized
+from xaicore.plugins.info import PluginInfo, Status
 from xaicore.plugins.known import KNOWN_PACKAGES, NAMESPACE_ALIASES
-from xaicore.plugins.loading import PluginInfo, Status
 
 SpecT = TypeVar("SpecT", MethodSpec, MetricSpec, RendererSpec)
 
@@ -65,7 +65,9 @@ def _explain_unknown(
     claimants = [plugin for plugin in plugins if plugin.namespace == namespace]
     if claimants and not any(plugin.status is Status.OK for plugin in claimants):
         plugin = claimants[0]
-        return f"{message} Its plugin {namespace!r} ({plugin.label}) is {plugin.status}: {plugin.cause_and_fix}"
+        return (
+            f"{message} Its plugin {namespace!r} ({plugin.label}) is {plugin.status.in_words}: {plugin.cause_and_fix}"
+        )
     package = KNOWN_PACKAGES.get(namespace)
     if package and package not in {normalized(plugin.distribution) for plugin in plugins}:
         named = f"{sort.noun.capitalize()}s of {namespace!r}"

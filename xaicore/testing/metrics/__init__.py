@@ -8,7 +8,9 @@ from typing import Any
 from xaicore.scoring import Metric
 from xaicore.testing.card import Card
 from xaicore.testing.checks import Check, run_checks
+from xaicore.testing.methods.parameters import parameters_are_documented
 from xaicore.testing.metrics.judgement import depends_on_the_explanation, prefers_the_truth
+from xaicore.testing.metrics.parameters import parameters_are_changed_by_name, parameters_are_kept
 from xaicore.testing.metrics.results import (
     as_described,
     batch_invariance,
@@ -25,7 +27,7 @@ from xaicore.testing.metrics.subject import MetricSubject
 __all__ = ["METRIC_CHECKS", "MetricSubject", "check_metric", "metric_card"]
 
 METRIC_CHECKS: tuple[Check[MetricSubject], ...] = (
-    as_described, one_number_a_sample, within_bounds, no_number_of_what_is_none, batch_invariance, repeatable,
+    as_described, parameters_are_kept, parameters_are_changed_by_name, parameters_are_documented, one_number_a_sample, within_bounds, no_number_of_what_is_none, batch_invariance, repeatable,
     low_precision, model_untouched, no_global_state, depends_on_the_explanation, prefers_the_truth,
 )  # fmt: skip
 

@@ -10,6 +10,7 @@ import torch
 
 from xaicore.scoring import Scores
 from xaicore.testing.checks import interface, require
+from xaicore.testing.methods.descriptions import check_summary
 from xaicore.testing.metrics.judged import Broken, Everywhere, InputTimesGradient, Noise
 from xaicore.testing.metrics.subject import MetricSubject, quarter
 from xaicore.testing.watching import changes, process_put_back, state_of, state_of_process
@@ -37,11 +38,13 @@ def one_number_a_sample(subject: MetricSubject) -> None:
 
 @interface
 def as_described(subject: MetricSubject) -> None:
-    """Direction, bounds and needs are those of its description."""
+    """Direction, bounds and needs are those of its description, which says in a line what it is, and whence."""
     metric, spec = subject.cls(**_required(subject)), subject.spec
     if spec is None:
         require(isinstance(metric.higher_is_better, bool), "it does not say higher_is_better: set it to True or False.")
         return
+    check_summary(spec.summary)
+    require(any(source.strip() for source in spec.sources), "its description gives no sources: say where it is defined.")
     for field in ("higher_is_better", "bounds", "needs"):
         own, said = getattr(metric, field), getattr(spec, field)
         own = tuple(own) if isinstance(own, list | tuple) else own

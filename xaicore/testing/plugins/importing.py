@@ -26,8 +26,7 @@ print(json.dumps([took, [name for name in {heavy!r} if name in sys.modules]]))
 
 _TRACES = """
 import json
-import matplotlib.figure, numpy, sklearn, torch
-import xaicore.analyzers, xaicore.scoring, xaicore.visualization
+import matplotlib, numpy, torch
 from xaicore.plugins import resolve
 from xaicore.testing.watching import changes, state_of_process
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from xaicore.errors import XaicoreError
 from xaicore.plugins import resolve
 from xaicore.testing.checks import Failure, Skip, interface, require
+from xaicore.testing.methods.descriptions import check_summary
 from xaicore.testing.renderers.subject import SHAPES, RendererSubject
 from xaicore.testing.watching import changes, process_put_back, state_of_process
 
@@ -20,6 +21,7 @@ from xaicore.testing.watching import changes, process_put_back, state_of_process
 @interface
 def as_described(subject: RendererSubject) -> None:
     """It takes relevance and axes by name, and has what its description says of it."""
+    check_summary(subject.spec.summary)
     spec, parameters = subject.spec, inspect.signature(subject.function).parameters
     for name in ("relevance", "ax"):
         require(name in parameters, f"{spec.target} has no parameter {name!r}: renderers are called by these names.")

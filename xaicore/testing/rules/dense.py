@@ -61,7 +61,9 @@ def _of_neurons(subject: RuleSubject, place: Place) -> Tensor:
         with torch.no_grad():
             layer.weight.copy_(row[None, inputs])
             layer.bias.copy_(affine.bias[number])
-        (shares,) = neuron.walk(subject.mapping, [torch.ones(1, 1, dtype=torch.float64)], tensors=[x[None, inputs]]).relevance
+        (shares,) = neuron.walk(
+            subject.mapping, [torch.ones(1, 1, dtype=torch.float64)], tensors=[x[None, inputs]]
+        ).relevance
         if shares is not None:
             found[number, inputs] = shares[0]
     return found

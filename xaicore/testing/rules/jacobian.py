@@ -42,7 +42,10 @@ def agrees_with_jacobian_form(subject: RuleSubject) -> str:
         assert together is not None
         alone = place.walk(subject.mapping, [together[:1]], tensors=place.model.repeated(1)).total
         off = gap(alone, together[0].flatten() @ shares)
-        require(off <= place.tolerance, f"at {place.name} the relevance of all outputs of one sample goes elsewhere ({off:.2g})")
+        require(
+            off <= place.tolerance,
+            f"at {place.name} the relevance of all outputs of one sample goes elsewhere ({off:.2g})",
+        )
     return f"off by {worst:.1g} at most"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xaicore.plugins import CommandSpec, MethodSpec, hookimpl
 
-XAICORE_API = "0.1"
+XAICORE_API = "0.2"
 
 
 @hookimpl
@@ -25,6 +25,7 @@ def xaicore_methods() -> list[MethodSpec]:
                 "Mahendran & Vedaldi 2015",
                 "Olah et al. 2017",
             ),
+            example="xai_activation_max.examples:short_search",
         )
     ]
 

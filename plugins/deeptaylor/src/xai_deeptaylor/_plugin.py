@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from xaicore.plugins import MethodSpec, hookimpl
 
-XAICORE_API = "0.1"
+XAICORE_API = "0.2"
 
 
-def _method(name: str, cls: str, summary: str, *aliases: str) -> MethodSpec:
+def _method(name: str, cls: str, summary: str, *aliases: str, example: str = "") -> MethodSpec:
     return MethodSpec(
         name=f"deeptaylor.{name}",
         target=f"xai_deeptaylor.methods:{cls}",
@@ -15,6 +15,7 @@ def _method(name: str, cls: str, summary: str, *aliases: str) -> MethodSpec:
         family="relevance",
         aliases=aliases,
         sources=("Montavon et al. 2017",),
+        example=f"xai_deeptaylor.examples:{example}" if example else "",
     )
 
 
@@ -33,6 +34,7 @@ def xaicore_methods() -> list[MethodSpec]:
             "BoundedInput",
             "Deep Taylor decomposition for inputs between two bounds, such as pixels.",
             "deep_taylor.bounded",
+            example="bounds",
         ),
         _method(
             "nonnegative",

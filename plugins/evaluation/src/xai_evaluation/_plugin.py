@@ -88,7 +88,7 @@ def _faithfulness() -> list[MetricSpec]:
         _metric(
             "insertion",
             "faithfulness.insertion_deletion:Insertion",
-            "Area under the class probability as pixels come into a blurred image, the most relevant first.",
+            "Area under the class probability as pixels enter a blurred image, the most relevant first.",
             "Petsiuk et al. 2018",
             better="higher",
             bounds=_SHARE,

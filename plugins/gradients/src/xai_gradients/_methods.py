@@ -13,6 +13,7 @@ def _method(
     aliases: tuple[str, ...] = (),
     module: str = "methods",
     inputs: tuple[str, ...] = ("image", "tabular", "text", "series"),
+    example: str = "",
 ) -> MethodSpec:
     return MethodSpec(
         name=f"gradients.{name}",
@@ -22,6 +23,7 @@ def _method(
         aliases=aliases,
         inputs=inputs,
         sources=sources,
+        example=f"xai_gradients.examples:{example}" if example else "",
     )
 
 
@@ -70,15 +72,17 @@ METHODS = [
         "Sundararajan et al. 2017",
         aliases=("integrated_gradients", "IntegratedGradients"),
         module="integrated",
+        example="few_steps",
     ),
     _method(
         "expected",
         "Expected",
-        "Integrated gradients averaged over baselines drawn from data (Expected Gradients, GradientSHAP).",
+        "Integrated gradients averaged over baselines from data (Expected Gradients, GradientSHAP).",
         "Erion et al. 2021",
         "Lundberg & Lee 2017",
         aliases=("expected_gradients", "gradient_shap", "GradientShap"),
         module="expected",
+        example="few_draws",
     ),
     _method(
         "taylor",
@@ -92,11 +96,12 @@ METHODS = [
     _method(
         "smooth",
         "Smooth",
-        "Gradient averaged over noisy copies of the input; signed, absolute or squared (SmoothGrad).",
+        "Gradient averaged over noisy copies: signed, absolute or squared (SmoothGrad).",
         "Smilkov et al. 2017",
         aliases=("smoothgrad", "smooth_grad", "SmoothGrad"),
         module="smooth",
         inputs=("image", "tabular", "series"),
+        example="few_samples",
     ),
     _method(
         "variance",
@@ -106,6 +111,7 @@ METHODS = [
         aliases=("vargrad", "var_grad", "VarGrad"),
         module="smooth",
         inputs=("image", "tabular", "series"),
+        example="few_samples",
     ),
     _method(
         "grad_cam",
@@ -137,7 +143,7 @@ METHODS = [
     _method(
         "deeplift",
         "DeepLift",
-        "Differences of activations from those of a reference, shared layer by layer (Rescale or RevealCancel).",
+        "Differences from a reference, shared layer by layer (Rescale or RevealCancel).",
         "Shrikumar et al. 2017",
         aliases=("deep_lift", "DeepLIFT"),
         module="deeplift",
@@ -149,5 +155,6 @@ METHODS = [
         "Lundberg & Lee 2017, sec. 4.2",
         aliases=("deepshap", "DeepSHAP", "DeepLiftShap"),
         module="deeplift",
+        example="few_references",
     ),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xai_gradients._methods import METHODS
 from xaicore.plugins import MethodSpec, hookimpl
 
-XAICORE_API = "0.1"
+XAICORE_API = "0.2"
 
 
 @hookimpl

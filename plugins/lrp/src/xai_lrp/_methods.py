@@ -14,7 +14,9 @@ BEST_PRACTICE = "Kohlbrenner et al. 2020"
 GENERALIZED = "Andeol et al. 2021"
 
 
-def _method(name: str, cls: str, summary: str, *sources: str, aliases: tuple[str, ...] = ()) -> MethodSpec:
+def _method(
+    name: str, cls: str, summary: str, *sources: str, aliases: tuple[str, ...] = (), example: str = ""
+) -> MethodSpec:
     return MethodSpec(
         name=f"lrp.{name}",
         target=f"xai_lrp.methods:{cls}",
@@ -22,6 +24,7 @@ def _method(name: str, cls: str, summary: str, *sources: str, aliases: tuple[str
         family="relevance",
         aliases=aliases,
         sources=sources,
+        example=f"xai_lrp.examples:{example}" if example else "",
     )
 
 
@@ -75,7 +78,13 @@ SINGLE_RULES = [
 """One rule in every convolution and linear layer."""
 
 COMPOSITES = [
-    _method("z_box", "ZBox", "For inputs between two bounds, such as pixels: z-box first, z-plus after.", DEEP_TAYLOR),
+    _method(
+        "z_box",
+        "ZBox",
+        "For inputs between two bounds, such as pixels: z-box first, z-plus after.",
+        DEEP_TAYLOR,
+        example="bounds",
+    ),
     _method(
         "epsilon_plus",
         "EpsilonPlus",
@@ -98,6 +107,7 @@ COMPOSITES = [
         "Epsilon in linear layers, gamma in convolutions, z-box in the first layer.",
         f"{OVERVIEW}, sec. 10.3",
         aliases=("EpsilonGammaBox",),
+        example="bounds",
     ),
     _method(
         "epsilon_alpha2_beta1",
@@ -154,6 +164,12 @@ COMPOSITES = [
         BEST_PRACTICE,
         aliases=("lrp_cmp",),
     ),
-    _method("composite", "UserComposite", "Rules of your own choice, as an xaicore.Composite.", OVERVIEW),
+    _method(
+        "composite",
+        "UserComposite",
+        "Rules of your own choice, as an xaicore.Composite.",
+        OVERVIEW,
+        example="composite",
+    ),
 ]
 """Different rules in different layers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xai_lrp._methods import COMPOSITES, SINGLE_RULES
 from xaicore.plugins import MappingSpec, MethodSpec, hookimpl
 
-XAICORE_API = "0.1"
+XAICORE_API = "0.2"
 
 
 @hookimpl

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xaicore.plugins import MethodSpec, hookimpl
 
-XAICORE_API = "0.1"
+XAICORE_API = "0.2"
 
 
 def _method(
@@ -14,6 +14,7 @@ def _method(
     *sources: str,
     aliases: tuple[str, ...] = (),
     inputs: tuple[str, ...] = ("image", "tabular", "text", "series"),
+    example: str = "",
 ) -> MethodSpec:
     return MethodSpec(
         name=f"perturbation.{name}",
@@ -23,6 +24,7 @@ def _method(
         aliases=aliases,
         inputs=inputs,
         sources=sources,
+        example=f"xai_perturbation.examples:{example}" if example else "",
     )
 
 
@@ -42,6 +44,7 @@ def xaicore_methods() -> list[MethodSpec]:
             "Weights of a linear model fitted to the output around the sample (LIME).",
             "Ribeiro et al. 2016",
             aliases=("LIME", "Lime"),
+            example="few_samples",
         ),
         _method(
             "kernel_shap",
@@ -49,6 +52,7 @@ def xaicore_methods() -> list[MethodSpec]:
             "Shapley values by weighted linear regression on coalitions (Kernel SHAP).",
             "Lundberg & Lee 2017, sec. 4.1",
             aliases=("kernelshap", "KernelShap", "shap"),
+            example="few_samples",
         ),
         _method(
             "shapley_sampling",
@@ -57,6 +61,7 @@ def xaicore_methods() -> list[MethodSpec]:
             "Strumbelj & Kononenko 2010",
             "Castro et al. 2009",
             aliases=("shapley_values", "shapley_value_sampling", "ShapleyValueSampling"),
+            example="few_orders",
         ),
         _method(
             "permutation",
@@ -73,6 +78,7 @@ def xaicore_methods() -> list[MethodSpec]:
             "Robnik-Sikonja & Kononenko 2008",
             "Zintgraf et al. 2017",
             aliases=("prediction_difference_analysis", "pda"),
+            example="few_fillings",
         ),
         _method(
             "rise",
@@ -80,6 +86,7 @@ def xaicore_methods() -> list[MethodSpec]:
             "Mean of random smooth masks, weighted by the output that each of them leaves (RISE).",
             "Petsiuk et al. 2018",
             aliases=("RISE",),
+            example="few_masks",
             inputs=("image", "series"),
         ),
         _method(
@@ -89,6 +96,7 @@ def xaicore_methods() -> list[MethodSpec]:
             "Fong & Vedaldi 2017",
             "Fong et al. 2019",
             aliases=("meaningful_perturbation", "extremal_perturbation", "learned_mask"),
+            example="few_steps",
             inputs=("image", "series"),
         ),
     ]

@@ -39,6 +39,8 @@ class RelevanceMethod(PropagationAnalyzer):
 
     def __init__(self, model: nn.Module, *, structure: Mapping[str, str] | None = None, **parameters: Any) -> None:
         super().__init__(model)
+        if type(self).__init__ is RelevanceMethod.__init__:
+            self.check_parameter_names(list(parameters))  # a class without a constructor of its own has no others
         self.structure = structure
         for name, value in parameters.items():
             setattr(self, name, value)

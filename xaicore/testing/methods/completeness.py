@@ -1,0 +1,91 @@
+"""Completeness: where a method claims that relevance sums to the explained value, or to its difference to a baseline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from xaicore.explanation import Explanation
+from xaicore.testing.checks import Skip, require, science
+from xaicore.testing.examples import Example
+from xaicore.testing.methods.subject import MethodSubject
+from xaicore.testing.methods.values import explained_values, require_true_gap, scores
+
+COMPLETE = 0.05
+"""What may be missing where the method names no tolerance: it takes steps or samples, and few of them here."""
+
+_NAMES = ("baseline", "fill", "reference")
+
+
+@science
+def completeness(subject: MethodSubject) -> str:
+    """What the diagnostics say of sum, baseline and gap is true, and the gap as small as the method promises."""
+    if subject.family == "relevance":
+        raise Skip("relevance methods account for what they absorb: see conservation")
+    claims, worst = 0, 0.0
+    for example in subject.examples:
+        explanation = subject.explain(example)
+        if not isinstance(explanation, Explanation):
+            raise Skip("it returns no explanation of inputs")
+        told = explanation.diagnostics
+        gap = require_true_gap(example, explanation)
+        if gap is None and told.reference is None:
+            continue
+        claims += 1
+        explained = explained_values(example, explanation)
+        require(
+            _near(told.explained, explained),
+            f"{example.name}: diagnostics.explained is {_told(told.explained)}, and the model says {_told(explained)}",
+        )
+        baseline = _constant_baseline(subject)
+        if gap is not None and told.reference is not None and baseline is not None and not example.tokens:
+            own = _at(example, baseline, explanation.prediction.argmax(1))
+            require(
+                _near(told.reference, own),
+                f"{example.name}: diagnostics.reference is {_told(told.reference)}, and at a baseline of {baseline:g} "
+                f"the model says {_told(own)}",
+            )
+        if gap is not None:
+            allowed = _tolerance(subject, example)
+            worst = max(worst, float(gap.max()))
+            require(
+                float(gap.max()) <= allowed,
+                f"{example.name}: it claims completeness, and {float(gap.max()):.3g} of the difference is missing, more "
+                f"than {allowed:g}. A method that does not promise it leaves the gap out (conserving=False)",
+            )
+    if not claims:
+        raise Skip("it claims no completeness (no conservation_gap and no reference in its diagnostics)")
+    return f"{worst:.1g} missing at most"
+
+
+def _constant_baseline(subject: MethodSubject) -> float | None:
+    """The number that stands for nothing everywhere, where the method has such a parameter."""
+    given = subject.analyzer(subject.example).get_params()
+    for name in _NAMES:
+        value = given.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+    return None
+
+
+def _tolerance(subject: MethodSubject, example: Example) -> float:
+    value: Any = subject.analyzer(example).get_params().get("tolerance")
+    return float(value) if isinstance(value, int | float) else COMPLETE
+
+
+def _at(example: Example, baseline: float, classes: Tensor) -> Tensor:
+    """The scores of these classes where all inputs are at the baseline."""
+    inputs = example.inputs(len(classes))
+    inputs = inputs if isinstance(inputs, tuple) else (inputs,)
+    found = scores(example, tuple(torch.full_like(each, baseline) for each in inputs))
+    return found.gather(1, classes[:, None])[:, 0]
+
+
+def _near(one: Tensor, other: Tensor) -> bool:
+    return torch.allclose(one.double(), other.double(), rtol=1e-6, atol=1e-9)
+
+
+def _told(values: Tensor) -> str:
+    return ", ".join(f"{float(value):.6g}" for value in values)

@@ -1,0 +1,191 @@
+"""The same function, written in several ways: what a method must explain alike."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from xaicore.testing.affine import Affine
+from xaicore.testing.examples import CLASSES, seeded, shake
+
+_SIZE = 6
+
+
+class Modules(nn.Module):
+    """Convolution, batch norm, ReLU, a residual addition, max pooling, a dense layer: each a module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm, self.act = nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU()
+        self.inner, self.pool = nn.Conv2d(4, 4, 3, padding=1), nn.MaxPool2d(2)
+        self.head = nn.Linear(4 * (_SIZE // 2) ** 2, CLASSES)
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = self.act(self.norm(self.stem(image)))
+        x = self.act(x + self.inner(x))
+        return self.head(self.pool(x).flatten(1))
+
+
+class Functions(Modules):
+    """Functions instead of modules, a matrix product and a sum for the dense layer, the addition turned round."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        norm = self.norm
+        x = F.conv2d(image, self.stem.weight, self.stem.bias, padding=1)
+        x = F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
+        x = torch.relu(x)
+        x = (self.inner(x) + x).clamp(min=0)
+        x = F.max_pool2d(x, 2)
+        return x.reshape(len(x), -1) @ self.head.weight.T + self.head.bias
+
+
+class Folded(Modules):
+    """Batch norm folded by hand; reshapes that change nothing, dropout, and a branch that nobody reads."""
+
+    def fold(self) -> None:
+        with torch.no_grad():
+            factor = self.norm.weight / (self.norm.running_var + self.norm.eps).sqrt()
+            shift = self.norm.bias - factor * self.norm.running_mean
+            self.stem.bias.copy_(self.stem.bias * factor + shift)
+            self.stem.weight.mul_(factor[:, None, None, None])
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = torch.relu(self.stem(image.reshape(image.shape)))
+        x = F.dropout(x, 0.5, self.training)
+        nobody = self.inner(x).sum()  # noqa: F841  (it is there to be ignored)
+        x = torch.relu(x + self.inner(x)).unsqueeze(0).squeeze(0)
+        return self.head(self.pool(x).flatten(1))
+
+
+class Unrolled(nn.Module):
+    """Convolutions as dense layers with their matrices."""
+
+    def __init__(self, of: Folded) -> None:
+        super().__init__()
+        self.stem = _dense(Affine.of(of.stem, (3, _SIZE, _SIZE)))
+        self.inner = _dense(Affine.of(of.inner, (4, _SIZE, _SIZE)))
+        self.head = of.head
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = torch.relu(self.stem(image.flatten(1)))
+        x = torch.relu(x + self.inner(x)).reshape(-1, 4, _SIZE, _SIZE)
+        return self.head(F.max_pool2d(x, 2).flatten(1))
+
+
+class DenseFunctions(nn.Module):
+    """A dense network of functions."""
+
+    def __init__(self, of: nn.Sequential) -> None:
+        super().__init__()
+        self.first, self.second = of[0], of[2]
+
+    def forward(self, input: Tensor) -> Tensor:  # named as that of nn.Sequential: random baselines go by the name
+        hidden = F.relu(input @ self.first.weight.T + self.first.bias)
+        return F.linear(F.dropout(hidden, 0.3, self.training), self.second.weight) + self.second.bias
+
+
+def other_weights(of: nn.Sequential) -> nn.Sequential:
+    """A dense network that computes the same by other weights: a neuron in two halves, another scaled and back."""
+    first, second = of[0], of[2]
+    hidden = first.out_features
+    model = nn.Sequential(nn.Linear(first.in_features, hidden + 1), nn.ReLU(), nn.Linear(hidden + 1, CLASSES)).double()
+    with torch.no_grad():
+        model[0].weight.copy_(torch.cat([first.weight, first.weight[:1]]))
+        model[0].bias.copy_(torch.cat([first.bias, first.bias[:1]]))
+        model[2].weight.copy_(torch.cat([second.weight, second.weight[:, :1]], 1))
+        model[2].weight[:, [0, hidden]] /= 2
+        model[0].weight[1] *= 4
+        model[0].bias[1] *= 4
+        model[2].weight[:, 1] /= 4
+        model[2].bias.copy_(second.bias)
+    return model.eval()
+
+
+class Along(nn.Module):
+    """A convolution along time, as a module or as a function."""
+
+    def __init__(self, functional: bool) -> None:
+        super().__init__()
+        self.along, self.act, self.head = nn.Conv1d(2, 4, 3, padding=1), nn.ReLU(), nn.Linear(4, CLASSES)
+        self.functional = functional
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.functional:
+            return self.head(self.act(self.along(x)).mean(-1))
+        x = F.relu(F.conv1d(x, self.along.weight, self.along.bias, padding=1))
+        return x.mean(2) @ self.head.weight.T + self.head.bias
+
+
+@dataclass(frozen=True)
+class Writing:
+    """One way to write a function.
+
+    Parameters
+    ----------
+    model : in float64 and evaluation mode.
+    way : what is different from the first way.
+    same_weights : whether only the writing differs, and the layers with their weights are the same.
+    """
+
+    model: nn.Module
+    way: str
+    same_weights: bool = True
+
+
+@functools.cache
+def writings(kind: str) -> tuple[Writing, ...]:
+    """The ways in which the kit writes a function of such inputs; the same models each time, captured once."""
+    return {"image": _of_images, "tabular": _of_tables, "series": _of_series}[kind]()
+
+
+SHAPES = {"image": (3, _SIZE, _SIZE), "tabular": (6,), "series": (2, 8)}
+
+
+def _of_images() -> tuple[Writing, ...]:
+    first = _made(Modules)
+    functions, folded = _made(Functions), _made(Folded)
+    functions.load_state_dict(first.state_dict())
+    folded.load_state_dict(first.state_dict())
+    folded.fold()
+    return (
+        Writing(first, "as modules"),
+        Writing(functions, "by functions, with x @ W.T + b and the operands of an addition swapped"),
+        Writing(folded, "with batch norm folded by hand, dropout, reshapes that change nothing and an unused branch"),
+        Writing(Unrolled(folded).eval(), "with convolutions as dense layers", same_weights=False),
+    )
+
+
+def _of_tables() -> tuple[Writing, ...]:
+    first = _made(lambda: nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, CLASSES)))
+    return (
+        Writing(first, "as modules"),
+        Writing(DenseFunctions(first).eval(), "by functions, with x @ W.T + b"),
+        Writing(other_weights(first), "with one neuron split in halves and one scaled", same_weights=False),
+    )
+
+
+def _of_series() -> tuple[Writing, ...]:
+    first, functions = _made(lambda: Along(False)), _made(lambda: Along(True))
+    functions.load_state_dict(first.state_dict())
+    return Writing(first, "as modules"), Writing(functions, "by functions")
+
+
+def _made(make: Callable[[], nn.Module]) -> nn.Module:
+    with seeded(8):
+        model = make().double().eval()
+    shake(model)
+    return model
+
+
+def _dense(affine: Affine) -> nn.Linear:
+    outputs, inputs = affine.weight.shape
+    layer = nn.Linear(inputs, outputs).double()
+    with torch.no_grad():
+        layer.weight.copy_(affine.weight)
+        layer.bias.copy_(affine.bias)
+    return layer
