@@ -106,8 +106,7 @@ def install_plugins_of_others(session: nox.Session, place: Path) -> None:
         shutil.rmtree(folder)
     with session.chdir(place):
         session.run("xaicore", "list")
-        for namespace in ("absolute", *(f"a_{kind}" for kind in KINDS)):
-            session.run("xaicore", "check-plugin", namespace, env=one_thread())
+        session.run("xaicore", "check-plugin", f"a_{KINDS[0]}", env=one_thread())  # their tests do the same for all
 
 
 @nox.session

@@ -191,7 +191,7 @@ ENTRIES: tuple[Entry, ...] = (
     _vision("mobilenet_v2", 32, "lrp"),
     _vision("mobilenet_v3_small", 32, "lrp"),
     _vision("convnext_tiny", 32, "lrp"),
-    Entry("swin", _swin(version=1), 64, tags=_LRP),  # of swin_t, export takes a minute
+    Entry("swin", _swin(version=1), 64, tags=_LRP),  # of swin_t, a capture takes three times as long
     Entry("swin_v2", _swin(version=2), 64, tags=_LRP),
     _vision("vit_b_16", 32, "lrp", image_size=32),
     Entry("maxvit", _max_vit, 64, tags=_LRP),

@@ -30,7 +30,7 @@ from xaicore.plugins import plugin_registry
 MADE = Path(__file__).resolve().parents[1] / "_generated" / "api"
 ROOMS = (
     "errors", "plugins", "graph", "propagation", "engine", "explanation", "analyzers", "scoring", "visualization",
-    "reports", "studies", "cli.commands",
+    "reports", "studies", "testing", "cli.commands",
 )  # fmt: skip
 
 

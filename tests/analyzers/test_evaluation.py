@@ -430,7 +430,7 @@ def test_a_module_that_takes_one_number_of_samples_can_be_called_with_any(batch_
 
     x = torch.randn(4, 3)
     if batch_size == 3:
-        with pytest.raises(RuntimeError, match="invalid for input of size"):
+        with pytest.raises(InputError, match="invalid for input of size"):
             Doubled(Fixed()).analyze(x, batch_size=3)
     else:
         assert torch.allclose(Doubled(Fixed(), steps=5).analyze(x, batch_size=batch_size).relevance, 5 * x)

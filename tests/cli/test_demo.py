@@ -16,7 +16,7 @@ import xaicore
 from xaicore.cli.demo.network import DigitNet
 from xaicore.cli.main import cli
 
-DIGITS = 2
+DIGITS = 4
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 import xaicore
 from xai_lrp.rules import Epsilon
 from xaicore import Composite, Kind, kind
-from xaicore.errors import CaptureError, LayerError, MatchError, XaicoreError
+from xaicore.deprecation import XaicoreDeprecationWarning
+from xaicore.errors import CaptureError, MatchError, XaicoreError
 from xaicore.graph import op
 from xaicore.plugins import reset_registry
 
@@ -291,30 +292,55 @@ def test_an_unmapped_operation_is_refused_with_its_place_and_what_to_register() 
     assert "kinds=('other',), ops=('trial::shrink',)" in message
 
 
-def test_a_mapping_registered_without_the_namespace_is_named(site: FakeSite) -> None:
-    site.install(
-        "xai-shrink",
-        "shrink",
-        """
+REGISTERS = """
 from xaicore.plugins import MappingSpec, hookimpl
 
 @hookimpl
 def xaicore_mappings():
-    spec = dict(family="relevance", kinds=("other",), target="somewhere:passes", summary="unchanged")
-    return [MappingSpec(ops=("shrink",), **spec)]
-""",
-    )
+    target = "xai_lrp.structure:pass_through"
+    return [MappingSpec(family="relevance", kinds=(KIND,), ops=(NAME,), target=target, summary="unchanged")]
+"""
+
+
+def registered(site: FakeSite, kind: str, name: str) -> None:
+    site.install("xai-trial", "trial", REGISTERS.replace("KIND", repr(kind)).replace("NAME", repr(name)))
     reset_registry()
-    with pytest.raises(MatchError, match=r"xai-shrink registers 'somewhere:passes' for .*ops=\('shrink',\)"):
-        xaicore.explain(built(Net), BATCH, method="lrp.epsilon")
 
 
-def test_a_condition_on_the_bare_name_is_refused_with_the_full_one() -> None:
+def test_a_registered_mapping_takes_the_operation_in_every_method(site: FakeSite) -> None:
+    registered(site, "other", "trial::shrink")
+    for method in ("lrp.epsilon", "lrp.z_plus"):
+        matching = xaicore.create_analyzer(method, built(Net)).match(BATCH)
+        assert matching.matches[matching.graph.find("shrink")].provider == "xai-trial"
+
+
+def test_a_mapping_registered_without_the_namespace_still_counts_and_warns(site: FakeSite) -> None:
+    registered(site, "other", "shrink")
+    with pytest.warns(XaicoreDeprecationWarning, match=r"write ops=\('trial::shrink',\)"):
+        matching = xaicore.create_analyzer("lrp.epsilon", built(Net)).match(BATCH)
+    assert not matching.missing
+
+
+def test_a_mapping_for_an_operator_of_torchs_does_not_take_one_called_alike(site: FakeSite) -> None:
+    registered(site, "other", "relu")
+    with pytest.raises(MatchError, match=r"xai-trial registers 'xai_lrp.structure:pass_through' for .*ops=\('relu',\)"):
+        xaicore.create_analyzer("lrp.epsilon", built(NotReLU)).match(BATCH)
+
+
+def test_a_mapping_registered_for_another_kind_is_named(site: FakeSite) -> None:
+    registered(site, "activation", "trial::shrink")
+    with pytest.raises(MatchError, match=r"xai-trial registers .* for kinds=\('activation',\), ops="):
+        xaicore.create_analyzer("lrp.epsilon", built(Net)).match(BATCH)
+
+
+def test_a_condition_takes_the_full_name_and_warns_of_the_bare_one() -> None:
     graph = xaicore.trace(built(Net), BATCH)
     assert graph.select(op("trial::shrink")) == [graph.find("shrink")]
+    assert xaicore.trace(built(NotReLU), BATCH).select(op("relu")) != []
+    assert all(layer.op_name == "relu" for layer in xaicore.trace(built(NotReLU), BATCH).select(op("relu")))
     composite = Composite([(op("shrink"), unchanged), (kind("linear"), Epsilon())])
-    with pytest.raises(LayerError, match=r"op\('trial::shrink'\)"):
-        graph.match(composite)
+    with pytest.warns(XaicoreDeprecationWarning, match=r"write op\('trial::shrink'\)"):
+        assert not graph.match(composite).missing
 
 
 def test_an_operation_without_a_fake_form_is_refused_with_what_to_register() -> None:

@@ -151,3 +151,56 @@ def test_memory_in_another_order_is_normalised_too() -> None:
     model = shaken(model).to(memory_format=torch.channels_last)
     graph = xaicore.trace(model, x)
     assert_same(graph(x.to(memory_format=torch.channels_last)), eager(model, x))
+
+
+class Dense(nn.Module):
+    """A dense layer written as a matrix product and a sum."""
+
+    def __init__(self, form: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 3).double()
+        self.form = form
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.form(x, self.linear.weight, self.linear.bias)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda x, w, b: x @ w.T + b,
+        lambda x, w, b: b + x @ w.T,
+        lambda x, w, b: F.linear(x, w) + b,
+        lambda x, w, b: torch.mm(x, w.t()).add(2 * b),
+    ],
+)
+def test_a_product_and_the_bias_that_is_added_are_one_dense_layer(form: Callable[..., Tensor]) -> None:
+    graph = traced(Dense(form), noise(3, 4))
+    (layer,) = [layer for layer in graph.layers if layer.inputs]
+    assert layer.kind is Kind.LINEAR and layer.op_name == "linear"
+    assert set(layer.parameters) == {"weight", "bias"}
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        (lambda x, w, b: (x @ w.T).relu() + (x @ w.T + b), None),  # each product is read once
+        (lambda x, w, b: (lambda y: y.relu() + (y + b))(x @ w.T), ["linear", "relu", "add", "add"]),
+        (lambda x, w, b: torch.add(x @ w.T, b, alpha=2), ["linear", "add"]),
+        (lambda x, w, b: x @ w.T + b.sum(), ["linear", "add"]),
+        (lambda x, w, b: F.linear(x, w, b) + b, ["linear", "add"]),
+    ],
+)
+def test_a_sum_that_is_more_than_a_bias_stays_a_sum(form: Callable[..., Tensor], expected: list[str] | None) -> None:
+    found = operators(traced(Dense(form), noise(3, 4)))
+    assert found == (expected or ["linear", "relu", "linear", "add"])
+
+
+def test_relevance_of_a_dense_layer_does_not_depend_on_how_it_is_written() -> None:
+    whole = nn.Linear(4, 3).double()
+    written = Dense(lambda x, w, b: x @ w.T + b)
+    written.linear = whole
+    x = noise(5, 4)
+    for method in ("lrp.gamma", "lrp.alpha_beta", "lrp.w_square"):
+        found, expected = (xaicore.explain(model, x, method=method, target=1).relevance for model in (written, whole))
+        torch.testing.assert_close(found, expected)

@@ -169,3 +169,13 @@ def test_a_parameter_is_the_models_own_object() -> None:
     model = shaken(Net())
     graph = xaicore.trace(model, noise(3, 2, 4))
     assert graph.find("conv").parameters["weight"].layer.tensor is model.conv.weight
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: nn.Linear(3, 4), lambda: nn.GRU(3, 4, batch_first=True)], ids=["linear", "gru"]
+)
+def test_a_model_that_is_moved_to_where_it_is_keeps_its_graph(make: Callable[[], nn.Module]) -> None:
+    model, x = make().double(), noise(2, 5, 3)
+    graph = xaicore.trace(model, x)
+    assert xaicore.trace(model.to("cpu").double().eval(), x) is graph
+    assert xaicore.trace(model.float(), x.float()) is not graph

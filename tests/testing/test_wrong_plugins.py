@@ -106,7 +106,7 @@ CHANGES: dict[str, tuple[str, str, str]] = {
     "hooks_repeat": (
         "xai_odd/_plugin.py",
         'summary="One."',
-        'summary=f"One at {__import__(\'time\').perf_counter_ns()}."',
+        "summary=f\"One at {__import__('time').perf_counter_ns()}.\"",
     ),
     "imports_leave_no_trace": ("xai_odd/methods.py", "import click", "import click, random\nrandom.seed(1)"),
     "commands_help": ("xai_odd/methods.py", '"""Do something odd."""', "pass"),
@@ -165,9 +165,7 @@ def test_bounds_that_do_not_hold_are_told(requires: str, said: str, package: Pac
     assert said in package.card
 
 
-def test_what_is_deprecated_is_told_with_what_to_use_instead(
-    package: Package, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_deprecated_is_told_with_what_to_use_instead(package: Package, monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
     from xaicore.plugins.surface import Deprecated, surface

@@ -28,7 +28,7 @@ SAYS: dict[type, str] = {
     wrong.LosesATenth: "0.1 of the difference is missing",
     wrong.TellsAnotherReference: "at a baseline of 0 the model says",
     wrong.LiesAboutTheGap: "conservation_gap says 0, and it is 0.1",
-    wrong.CountsModules: "written by functions",
+    wrong.CountsModules: "the same function written with",
 }
 
 

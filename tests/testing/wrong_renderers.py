@@ -100,7 +100,7 @@ CALLS: list[int] = []
 def changing(relevance: Any, ax: Axes | None = None, *, image: Any = None, scale: float | None = None) -> Axes:
     CALLS.append(1)
     found = right(relevance, ax, scale=scale)
-    found.plot([0, 7], [len(CALLS) % 17 / 170 - 0.9] * 2, linewidth=0.6)
+    found.plot([0, 7], [0.02 * (len(CALLS) % 7) - 0.9] * 2, linewidth=0.6)
     return found
 
 
@@ -132,7 +132,7 @@ def described(function: Callable[..., Any], **changes: Any) -> RendererSpec:
 
 
 WRONG: dict[str, RendererSpec] = {
-    "as_described": described(right, measure="wrong_renderers:CALLS"),
+    "as_described": described(right, inputs=("picture",)),
     "draws_on_given_axes": described(elsewhere),
     "makes_axes_of_its_own": described(popping_up),
     "any_relevance": described(only_finite),
@@ -142,7 +142,7 @@ WRONG: dict[str, RendererSpec] = {
     "inputs_untouched": described(scribbling),
     "no_global_state": described(restyling),
     "repeatable": described(changing),
-    "shows_the_relevance": described(constant, scale="magnitude", measure=""),
+    "shows_the_relevance": described(constant, scale="", measure=""),
     "tells_signs_apart": described(of_magnitudes),
     "scale_as_described": described(absolute),
     "measure_as_described": described(right, measure="wrong_renderers:not_finite"),

@@ -6,9 +6,10 @@ import weakref
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 
+from xaicore.deprecation import warn_deprecated
 from xaicore.errors import LayerError, ParameterError, nearest
 from xaicore.graph.graph import Graph
-from xaicore.graph.kinds import Kind
+from xaicore.graph.kinds import Kind, former_name
 from xaicore.graph.layer import Layer, Ref
 
 LINEAR_KINDS = (Kind.CONVOLUTION, Kind.LINEAR)
@@ -90,15 +91,14 @@ def kinds_of(kinds: tuple[Kind | str, ...]) -> list[Kind]:
 def op(*names: str) -> Condition:
     """Layers computed by one of these operators: ``op("relu")``, of others with a namespace ``op("mylib::shrink")``."""
 
-    def check(graph: Graph) -> None:
-        known = {layer.op_name for layer in graph.layers}
-        for name in set(names) - known:
-            for full in known:
-                if full.endswith(f"::{name}"):
-                    raise LayerError(f"{condition}: a custom operation is named with its namespace, op({full!r}).")
+    def fits(layer: Layer) -> bool:
+        return layer.op_name in names or former_name(layer.op_name) in names
 
-    condition = Condition(lambda layer, graph: layer.op_name in names, f"op({', '.join(names)})", check)
-    return condition
+    def check(graph: Graph) -> None:
+        for full in {layer.op_name for layer in graph.layers if fits(layer)} - set(names):
+            warn_deprecated(f"op({former_name(full)!r})", since="0.2", instead=f"write op({full!r})", stacklevel=4)
+
+    return Condition(lambda layer, graph: fits(layer), f"op({', '.join(names)})", check)
 
 
 def under(pattern: str) -> Condition:

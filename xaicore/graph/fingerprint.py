@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Hashable
 from typing import Any
 
@@ -33,6 +34,8 @@ def _frozen(value: Any, *, deep: bool = True) -> Hashable:
     """An attribute in a form that can be compared: tensors and functions by identity, other objects by their parts."""
     if isinstance(value, _PLAIN):
         return value
+    if isinstance(value, weakref.ref):  # a recurrent layer makes new ones whenever it is moved, also to where it is
+        value = value()
     if isinstance(value, (list, tuple)):
         return tuple(_frozen(item) for item in value)
     if isinstance(value, dict):

@@ -108,3 +108,9 @@ VALUE_FREE = frozenset(
 def kind_of(op_name: str) -> Kind:
     """The kind of the operator with this name; `Kind.OTHER` where none is known."""
     return _KIND_OF.get(op_name, Kind.OTHER)
+
+
+def former_name(op_name: str) -> str:
+    """The name without its namespace, by which xaicore 0.1 knew a custom operation; "" where it is one of torch's."""
+    namespace, _, bare = op_name.rpartition("::")
+    return bare if namespace and kind_of(bare) is Kind.OTHER else ""

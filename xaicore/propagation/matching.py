@@ -6,11 +6,13 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from xaicore.deprecation import warn_deprecated
 from xaicore.errors import MatchError
 from xaicore.graph import Graph, Kind, Layer, Ref
 from xaicore.graph.drawing import aligned
+from xaicore.graph.kinds import former_name
 from xaicore.graph.rewrite import is_of_others
-from xaicore.plugins import plugin_registry, resolve, suggest_provider
+from xaicore.plugins import MappingSpec, plugin_registry, resolve, suggest_provider
 from xaicore.propagation.record import BOTH
 
 if TYPE_CHECKING:
@@ -186,13 +188,22 @@ def _match(layer: Layer, graph: Graph, composite: Composite, registered: list[tu
         if condition(layer, graph):
             return Match(layer, mapping, describe(mapping), _package_of(mapping))
     for spec, plugin in registered:
-        if layer.kind.value in spec.kinds and (not spec.ops or layer.op_name in spec.ops):
+        if layer.kind.value in spec.kinds and (not spec.ops or _is_one_of(layer, spec)):
             return Match(layer, resolve(spec.target), spec.target.rpartition(":")[2], plugin.distribution)
     if composite.family == "gradient":
         return Match(layer, vector_jacobian_product, "vector-Jacobian product", "xaicore")
     if composite.fallback == "gradient":
         return Match(layer, vector_jacobian_product, "vector-Jacobian product (fallback)", "xaicore", fallback=True)
     return Match(layer, None, "none", "")
+
+
+def _is_one_of(layer: Layer, spec: MappingSpec) -> bool:
+    """Whether the mapping is for the operator of this layer."""
+    former = former_name(layer.op_name)
+    if former in spec.ops:
+        fault, remedy = f"ops=({former!r},) for {spec.target}", f"write ops=({layer.op_name!r},)"
+        warn_deprecated(fault, since="0.2", instead=remedy, stacklevel=5)
+    return former in spec.ops or layer.op_name in spec.ops
 
 
 def _package_of(mapping: Any) -> str:

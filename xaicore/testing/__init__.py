@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from xaicore.testing.affine import Affine
     from xaicore.testing.card import Card, ConformanceError, Outcome, Verdict
     from xaicore.testing.mappings import check_mapping
     from xaicore.testing.methods import check_method
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from xaicore.testing.rules import check_rule
 
 _HOME_OF = {
+    "Affine": "affine",
     "Card": "card",
     "ConformanceError": "card",
     "Outcome": "card",
@@ -39,6 +41,7 @@ _HOME_OF = {
 }
 
 __all__ = [
+    "Affine",
     "Card",
     "ConformanceError",
     "Outcome",

@@ -14,7 +14,7 @@ from xaicore.testing.watching import process_put_back
 SubjectT = TypeVar("SubjectT")
 
 
-class Failure(AssertionError):
+class Failure(AssertionError):  # noqa: N818  (as in "a test failure")
     """What a check raises where the subject lacks the property; the message says what was seen, and what to do."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +26,8 @@ class ResidualImage(nn.Module):
         x = torch.relu(self.norm(self.stem(image)))
         x = torch.relu(x + self.shared(x))
         x = torch.relu(self.shared(x))
-        return self.head(self.pool(x).flatten(1))
+        scores: Tensor = self.head(self.pool(x).flatten(1))
+        return scores
 
 
 class Table(nn.Module):
@@ -38,7 +38,8 @@ class Table(nn.Module):
         self.hidden, self.head = nn.Linear(6, 10), nn.Linear(10, CLASSES)
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.head(torch.relu(self.hidden(features)))
+        scores: Tensor = self.head(torch.relu(self.hidden(features)))
+        return scores
 
 
 class Series(nn.Module):
@@ -49,7 +50,8 @@ class Series(nn.Module):
         self.along, self.head = nn.Conv1d(2, 6, 3, padding=1), nn.Linear(6, CLASSES)
 
     def forward(self, series: Tensor) -> Tensor:
-        return self.head(torch.relu(self.along(series)).mean(-1))
+        scores: Tensor = self.head(torch.relu(self.along(series)).mean(-1))
+        return scores
 
 
 class Text(nn.Module):
@@ -60,7 +62,8 @@ class Text(nn.Module):
         self.embedding, self.each, self.head = nn.Embedding(13, 6), nn.Linear(6, 8), nn.Linear(8, CLASSES)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return self.head(torch.relu(self.each(self.embedding(tokens))).mean(1))
+        scores: Tensor = self.head(torch.relu(self.each(self.embedding(tokens))).mean(1))
+        return scores
 
 
 class Recurrent(nn.Module):
@@ -72,7 +75,8 @@ class Recurrent(nn.Module):
         self.head = nn.Linear(5, CLASSES)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return self.head(self.reader(self.embedding(tokens))[0][:, -1])
+        scores: Tensor = self.head(self.reader(self.embedding(tokens))[0][:, -1])
+        return scores
 
 
 class TwoInputs(nn.Module):
@@ -106,8 +110,15 @@ class Example:
     tokens: int = 0
 
     def model(self, dtype: torch.dtype = torch.float64) -> nn.Module:
-        """The model in this type and evaluation mode; the same object each time, so that it is captured once."""
-        return _model(self, dtype)
+        """The model in this type and evaluation mode; the same object each time, so that it is captured once.
+
+        Where a method has written to it, the next is given a new one.
+        """
+        key = (self, dtype)
+        if key not in _MODELS or _writes_to(_MODELS[key][0]) != _MODELS[key][1]:
+            made = self.fresh_model(dtype)
+            _MODELS[key] = made, _writes_to(made)
+        return _MODELS[key][0]
 
     def fresh_model(self, dtype: torch.dtype = torch.float64) -> nn.Module:
         """A new copy with the same weights, for checks that must see that nobody has touched it."""
@@ -153,9 +164,12 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-@functools.cache
-def _model(example: Example, dtype: torch.dtype) -> nn.Module:
-    return example.fresh_model(dtype)
+_MODELS: dict[tuple[Example, torch.dtype], tuple[nn.Module, list[int]]] = {}
+
+
+def _writes_to(model: nn.Module) -> list[int]:
+    """How often each of its tensors was written to."""
+    return [tensor._version for tensor in (*model.parameters(), *model.buffers())]
 
 
 def shake(model: nn.Module) -> None:
@@ -165,7 +179,7 @@ def shake(model: nn.Module) -> None:
     """
     with torch.no_grad(), seeded(7):
         for name, tensor in [*model.named_buffers(), *model.named_parameters()]:
-            if name.endswith("running_mean") or name.endswith("bias"):
+            if name.endswith(("running_mean", "bias")):
                 tensor.copy_(0.2 * torch.randn(tensor.shape))
             elif name.endswith("running_var") or (name.endswith("weight") and tensor.ndim == 1):
                 tensor.copy_(0.5 + torch.rand(tensor.shape))

@@ -5,8 +5,8 @@
         conformance()
 
 pytest finds this module by an entry point. It does nothing, and imports nothing heavy, unless a test asks for the
-fixture ``conformance``. The cases are ``plugin mine``, ``method mine.power``, ...; each writes its card into the report,
-and a summary at the end says how many checks ran, were skipped, and were expected to fail. PYTEST_DONT_REWRITE
+fixture ``conformance``. The cases are ``plugin mine``, ``method mine.power``, ...; each writes its card into the
+report, and a summary at the end says how many checks ran, were skipped, and were expected to fail. PYTEST_DONT_REWRITE
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ def conformance(request: pytest.FixtureRequest) -> Callable[[], Card]:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say how much ran, where any card was made."""
-    reports = [each for found in terminalreporter.stats.values() for each in found if hasattr(each, "user_properties")]
+    found = [each for reports in terminalreporter.stats.values() for each in reports]
+    reports = [each for each in found if getattr(each, "when", "") == "call"]
     counts = [value for each in reports for name, value in each.user_properties if name == _PROPERTY]
     if counts:
         totals = {verdict: sum(count[verdict] for count in counts) for verdict in counts[0]}

@@ -15,22 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-
-@dataclass
-class Affine:
-    """``f(x) = W x + b`` for flattened x and f(x)."""
-
-    weight: Tensor
-    bias: Tensor
-
-    @classmethod
-    def of(cls, function: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> Affine:
-        """Differentiate a function of one sample of this shape (without batch) at zero."""
-        origin = torch.zeros(1, *shape, dtype=torch.float64)
-        jacobian = torch.autograd.functional.jacobian(function, origin, vectorize=True)
-        with torch.no_grad():
-            bias = function(origin).flatten()
-        return cls(jacobian.reshape(len(bias), origin.numel()), bias)
+from xaicore.testing import Affine
 
 
 @dataclass

@@ -35,7 +35,7 @@ def batch_makes_no_difference(subject: MethodSubject) -> None:
 @interface
 def batch_size_makes_no_difference(subject: MethodSubject) -> None:
     """The option `batch_size`, which says how much is run at once, does not change the result."""
-    example = subject.example
+    example = subject.smallest
     analyzer, x = subject.analyzer(example), example.inputs()
     known = inspect.signature(type(analyzer).analyze).parameters
     if "batch_size" not in known and not any(each.kind is each.VAR_KEYWORD for each in known.values()):
@@ -49,7 +49,7 @@ def batch_size_makes_no_difference(subject: MethodSubject) -> None:
 @interface
 def each_sample_has_its_target(subject: MethodSubject) -> None:
     """A list of targets explains each sample for its own, as that target alone does, and targets matter."""
-    example = subject.example
+    example = subject.smallest
     analyzer, x = subject.analyzer(example), example.inputs()
     targets = [0, 1, 2]
     each = [found_in(analyzer.analyze(x, target)) for target in targets]
@@ -70,7 +70,7 @@ def each_sample_has_its_target(subject: MethodSubject) -> None:
 @interface
 def repeats_itself(subject: MethodSubject) -> None:
     """The same call gives the same result, whatever random numbers others drew; another `seed` gives another."""
-    example = subject.example
+    example = subject.smallest
     x = example.inputs()
     first = found_in(subject.analyzer(example).analyze(x))
     again = found_in(subject.analyzer(example).analyze(x))

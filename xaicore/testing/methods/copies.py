@@ -26,8 +26,7 @@ def clone_explains_the_same(subject: MethodSubject) -> None:
     given, copied = analyzer.get_params(), copy.get_params()
     others = [name for name in given if copied.get(name) is not given[name]]
     require(not others, f"the clone has other values of {', '.join(others)}")
-    if subject.learns:
-        copy.fit(example.inputs(LEARNT_FROM))
+    subject.fitted(copy, example.inputs(LEARNT_FROM))
     x = example.inputs()
     require_same(
         found_in(copy.analyze(x)),

@@ -22,8 +22,7 @@ derivatives or outputs. Rules of relevance go by layers and weights, and methods
 
 @science
 def implementation_invariance(subject: MethodSubject) -> str:
-    """Models that compute the same are explained alike: by modules or functions, folded or not; for gradients and
-    perturbations also by other weights."""
+    """Models that compute the same are explained alike, however they are written; see what that means of each family."""
     kinds = [kind for kind in SHAPES if kind in subject.made_for]
     kinds = [kind for kind in kinds if kind != "series"] or kinds
     tried = [way for kind in kinds for way in _compare(subject, kind)]

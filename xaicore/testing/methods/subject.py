@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -70,9 +71,17 @@ class MethodSubject:
 
     def create(self, model: nn.Module, data: Any, **changes: Any) -> Analyzer:
         """The method on a model, learnt from data where it learns."""
-        analyzer = self._made(model, **changes)
+        return self.fitted(self._made(model, **changes), data)
+
+    def fitted(self, analyzer: Analyzer, data: Any) -> Analyzer:
+        """The analyzer, learnt from data where it learns.
+
+        Data that it refuses to learn from it may do without (LIME learns in some modes only): an analyzer that must
+        have learnt says so when it explains.
+        """
         if self.learns:
-            analyzer.fit(data)
+            with contextlib.suppress(InputError):
+                analyzer.fit(data)
         return analyzer
 
     def _made(self, model: nn.Module, **changes: Any) -> Analyzer:
@@ -129,7 +138,7 @@ class MethodSubject:
 
     @property
     def smallest(self) -> Example:
-        """That whose model is captured in the shortest time, for checks that need a model of their own."""
+        """That whose model is captured and run in the shortest time, for checks that need many runs or a new model."""
         return self.example if TABLE not in self.examples else TABLE
 
     @property

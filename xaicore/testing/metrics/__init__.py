@@ -26,9 +26,10 @@ from xaicore.testing.metrics.subject import MetricSubject
 
 __all__ = ["METRIC_CHECKS", "MetricSubject", "check_metric", "metric_card"]
 
-METRIC_CHECKS: tuple[Check[MetricSubject], ...] = (
-    as_described, parameters_are_kept, parameters_are_changed_by_name, parameters_are_documented, one_number_a_sample, within_bounds, no_number_of_what_is_none, batch_invariance, repeatable,
-    low_precision, model_untouched, no_global_state, depends_on_the_explanation, prefers_the_truth,
+METRIC_CHECKS: tuple[Check[Any], ...] = (
+    as_described, parameters_are_kept, parameters_are_changed_by_name, parameters_are_documented, one_number_a_sample,
+    within_bounds, no_number_of_what_is_none, batch_invariance, repeatable, low_precision, model_untouched,
+    no_global_state, depends_on_the_explanation, prefers_the_truth,
 )  # fmt: skip
 
 

@@ -66,7 +66,8 @@ class Spots(nn.Module):
                 spot.copy_(torch.tensor([[1.0, 0.8], [0.6, 0.9]]))
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.head(image.flatten(1))
+        scores: Tensor = self.head(image.flatten(1))
+        return scores
 
     def masks(self, target: Tensor, size: int = 8) -> Tensor:
         """Where each sample's class looks, (B, H, W)."""

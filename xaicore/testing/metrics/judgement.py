@@ -21,8 +21,8 @@ def depends_on_the_explanation(subject: MetricSubject) -> None:
         if not all(torch.equal(each.nan_to_num(), said[0].nan_to_num()) for each in said[1:]):
             return
     raise Failure(
-        f"it says {said[0].tolist()} of input times gradient, of noise and of a constant map alike: it does not look at "
-        "the relevance."
+        f"it says {said[0].tolist()} of input times gradient, of noise and of a constant map alike: it does not look "
+        "at the relevance."
     )
 
 

@@ -44,7 +44,7 @@ def as_described(subject: MetricSubject) -> None:
         require(isinstance(metric.higher_is_better, bool), "it does not say higher_is_better: set it to True or False.")
         return
     check_summary(spec.summary)
-    require(any(source.strip() for source in spec.sources), "its description gives no sources: say where it is defined.")
+    require(any(source.strip() for source in spec.sources), "its description names no sources: say where it is defined")
     for field in ("higher_is_better", "bounds", "needs"):
         own, said = getattr(metric, field), getattr(spec, field)
         own = tuple(own) if isinstance(own, list | tuple) else own
@@ -160,7 +160,9 @@ def no_global_state(subject: MetricSubject) -> None:
 def _required(subject: MetricSubject) -> dict[str, object]:
     """Those of the parameters that have no default."""
     signature = inspect.signature(subject.cls.__init__).parameters
-    return {n: v for n, v in subject.parameters.items() if n in signature and signature[n].default is signature[n].empty}
+    return {
+        n: v for n, v in subject.parameters.items() if n in signature and signature[n].default is signature[n].empty
+    }
 
 
 def _same(found: torch.Tensor, right: torch.Tensor, tolerance: float = 1e-8) -> bool:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from xaicore.analyzers import Analyzer
+from xaicore.analyzers.configured import registered_name
 from xaicore.errors import InputError
 from xaicore.plugins import MetricSpec, find_metric, plugin_registry, resolve
 from xaicore.scoring import Metric, Scores, evaluate
@@ -92,6 +93,5 @@ def quarter(inputs: Tensor) -> Tensor:
 
 def _spec_of(cls: type[Metric]) -> MetricSpec | None:
     """The description of a registered class."""
-    named = (spec for spec in plugin_registry().metrics() if spec.target.endswith(f":{cls.__qualname__}"))
-    package = cls.__module__.partition(".")[0]
-    return next((s for s in named if s.target.startswith((f"{package}.", f"{package}:")) and resolve(s.target) is cls), None)
+    name = registered_name(cls, plugin_registry().metrics())
+    return next((spec for spec in plugin_registry().metrics() if spec.name == name), None)

@@ -52,15 +52,14 @@ def commands_help(subject: PluginSubject) -> None:
 @interface
 def names_are_free(subject: PluginSubject) -> None:
     """No alias is that of another installed plugin, where it would only make both ambiguous."""
-    named = (MethodSpec, MetricSpec, RendererSpec)
-    own = [spec for spec in subject.specs if isinstance(spec, named)]
     registry = subject.registry
-    for spec in own:
-        others = {MethodSpec: registry.methods, MetricSpec: registry.metrics, RendererSpec: registry.renderers}
-        for other in others[type(spec)]():
-            shared = set(spec.aliases) & {*other.aliases, other.name} if other.namespace != spec.namespace else set()
-            require(
-                not shared,
-                f"{spec.name} has the alias {', '.join(sorted(shared))}, and so has {other.name}: by that name neither "
-                "is found. Choose another.",
-            )
+    every: list[MethodSpec | MetricSpec | RendererSpec]
+    for every in (list(registry.methods()), list(registry.metrics()), list(registry.renderers())):
+        for spec in (each for each in every if each in subject.specs):
+            for other in (each for each in every if each.namespace != spec.namespace):
+                shared = {*spec.aliases} & {*other.aliases, other.name}
+                require(
+                    not shared,
+                    f"{spec.name} has the alias {', '.join(sorted(shared))}, and so has {other.name}: by that name "
+                    "neither is found. Choose another.",
+                )

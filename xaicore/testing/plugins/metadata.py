@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from importlib import import_module
 
 from packaging.requirements import Requirement
@@ -15,6 +16,7 @@ from xaicore.plugins.cores import core_range
 from xaicore.plugins.surface import as_numbers
 from xaicore.testing.checks import Failure, interface, require
 from xaicore.testing.plugins.subject import PluginSubject
+from xaicore.testing.plugins.usage import Use
 
 _FIELDS = {"Summary": "description", "Requires-Python": "requires-python"}
 
@@ -96,14 +98,14 @@ def claims_the_lowest_core(subject: PluginSubject) -> str:
 
 def _requirement(subject: PluginSubject) -> SpecifierSet:
     """Which versions of the core its metadata ask for."""
-    required = [Requirement(text) for text in subject.metadata.get_all("Requires-Dist") or []]  # type: ignore[attr-defined]
+    required = [Requirement(text) for text in subject.metadata.get_all("Requires-Dist") or []]
     core = [each for each in required if re.sub(r"[-_.]+", "-", each.name).lower() == "xaicore" and not each.marker]
     if not core:
         raise Failure('its metadata do not ask for xaicore: add "xaicore" to the dependencies, with bounds.')
     return core[0].specifier
 
 
-def _listed(uses: object, most: int = 4) -> str:
-    found = [str(use) for use in uses]  # type: ignore[attr-defined]
+def _listed(uses: Iterable[Use], most: int = 4) -> str:
+    found = [str(use) for use in uses]
     more = f" and {len(found) - most} more" if len(found) > most else ""
     return ", ".join(found[:most]) + more

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from importlib_metadata import Distribution, PackageNotFoundError, distribution
+from importlib_metadata import PackageNotFoundError, distribution
 
 from xaicore.errors import PluginError, nearest
 from xaicore.plugins import Descriptor, PluginInfo, PluginRegistry, plugin_registry
@@ -77,7 +77,7 @@ class PluginSubject:
         return usage_of(self.folder, surface())
 
     @functools.cached_property
-    def distribution(self) -> Distribution:
+    def distribution(self) -> Any:
         """Its installed distribution."""
         try:
             return distribution(self.info.distribution)
@@ -85,5 +85,6 @@ class PluginSubject:
             raise PluginError(f"the metadata of {self.info.distribution} are gone: install it anew") from error
 
     @property
-    def metadata(self) -> Mapping[str, Any]:
-        return self.distribution.metadata  # type: ignore[return-value]
+    def metadata(self) -> Any:
+        """Of its distribution: a mapping of fields, `get_all` for those that are repeated."""
+        return self.distribution.metadata

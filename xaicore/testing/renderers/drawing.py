@@ -128,8 +128,7 @@ def inputs_untouched(subject: RendererSubject) -> None:
     """Relevance and what was explained are the same afterwards."""
     relevance = subject.relevance()
     before = relevance.copy()
-    relevance.flags.writeable = True
-    subject.picture(relevance)
+    subject.draw(relevance)
     require(np.array_equal(relevance, before), "it writes to the relevance that it is given: work on a copy.")
 
 
@@ -138,7 +137,7 @@ def no_global_state(subject: RendererSubject) -> None:
     """Nothing that belongs to the whole process is changed, matplotlib's settings least of all."""
     with process_put_back():
         before = state_of_process()
-        subject.picture(subject.relevance())
+        subject.draw_freely(subject.relevance())
         changed = changes(before, state_of_process())
     require(not changed, f"it changes {', '.join(changed)}; `matplotlib.rc_context` puts settings back.")
 

@@ -25,8 +25,11 @@ def tells_signs_apart(subject: RendererSubject) -> None:
     if subject.spec.scale == "magnitude":
         raise Skip("it shows magnitudes")
     relevance = subject.relevance()
+    picture = subject.picture(relevance)
+    if np.array_equal(picture, subject.picture(subject.relevance(1))):
+        raise Skip("it does not show the relevance at all")
     require(
-        not np.array_equal(subject.picture(relevance), subject.picture(-relevance)),
+        not np.array_equal(picture, subject.picture(-relevance)),
         "relevance for and against the target look the same; say scale='magnitude' if that is meant.",
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -72,6 +73,11 @@ class RendererSubject:
         return np.random.default_rng(99).uniform(size=self.shape)
 
     def draw(self, relevance: Any, ax: Axes | None = None, *, given: bool = True, **options: Any) -> Axes:
+        """`draw_freely`, with the settings of matplotlib put back, so that checks do not disturb each other."""
+        with matplotlib.rc_context():
+            return self.draw_freely(relevance, ax, given=given, **options)
+
+    def draw_freely(self, relevance: Any, ax: Axes | None = None, *, given: bool = True, **options: Any) -> Axes:
         """Draw as `xaicore.visualization.render` does, with what was explained where the renderer takes it."""
         explained = self.explained() if given and self.spec.given_as else None
         return call(self.spec, relevance, ax, explained, {**self.options, **options})
@@ -80,6 +86,6 @@ class RendererSubject:
         """What is drawn on axes of a figure of its own, as pixels."""
         figure = Figure(figsize=(3, 3), dpi=60)
         canvas = FigureCanvasAgg(figure)
-        self.draw(relevance, figure.subplots(), **options)
-        canvas.draw()
-        return np.asarray(canvas.buffer_rgba()).copy()
+        self.draw(np.array(relevance) if isinstance(relevance, np.ndarray) else relevance, figure.subplots(), **options)
+        canvas.draw()  # type: ignore[no-untyped-call]
+        return np.asarray(canvas.buffer_rgba()).copy()  # type: ignore[no-untyped-call]

@@ -20,8 +20,7 @@ from xaicore.testing.rules.subject import RuleSubject
 
 @science
 def same_as_dense(subject: RuleSubject) -> str:
-    """A convolution is explained like the dense layer of its matrix, or like the dense layers of its neurons, each
-    with the inputs that it reads."""
+    """A convolution is explained like the dense layer of its matrix, or like dense layers of its single neurons."""
     tried, by_neuron = 0, 0
     for place in subject.places():
         if place.name.startswith("dense"):

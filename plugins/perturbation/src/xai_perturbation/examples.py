@@ -21,8 +21,8 @@ def few_masks() -> dict[str, Any]:
 
 
 def few_steps() -> dict[str, Any]:
-    """For learnt masks."""
-    return {"steps": 4, "size": 4}
+    """For learnt masks; what is random about them is the jitter."""
+    return {"steps": 4, "size": 4, "jitter": 1}
 
 
 def few_fillings() -> dict[str, Any]:
