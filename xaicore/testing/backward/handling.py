@@ -92,11 +92,12 @@ def reads_what_it_declares(subject: BackwardSubject) -> None:
                 f"by xaicore.propagation.reads for a function ({type(error).__name__}: {error})"
             ) from error
         for one, other in zip(whole.relevance, spared.relevance, strict=True):
-            missing = isinstance(other, Tensor) and other.is_meta
+            if one is None or other is None:
+                same = one is other
+            else:
+                same = not other.is_meta and gap(other, one) <= place.tolerance
             require(
-                not missing
-                and (one is None) == (other is None)
-                and (one is None or gap(other, one) <= place.tolerance),
+                same,
                 f"at {place.name} it returns something else where the tape holds only what it declares to read "
                 f"(needs={_declared(subject)})",
             )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from xaicore.testing.backward.subject import BackwardSubject, gap
 from xaicore.testing.checks import require, science
 

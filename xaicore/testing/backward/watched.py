@@ -33,9 +33,9 @@ class Watched:
         self.calls: list[Call] = []
 
     def __call__(self, xs: Sequence[Tensor], ys: Sequence[Any], rs: Sequence[Any], state: State) -> Any:
-        given = [[_copy(value) for value in values] for values in (xs, ys, rs)]
-        returned = self.mapping(*given, state)
-        self.calls.append(Call(*given, (xs, ys, rs), returned))
+        own_xs, own_ys, own_rs = ([_copy(value) for value in values] for values in (xs, ys, rs))
+        returned = self.mapping(own_xs, own_ys, own_rs, state)
+        self.calls.append(Call(own_xs, own_ys, own_rs, (xs, ys, rs), returned))
         return returned
 
     def __getattr__(self, name: str) -> Any:

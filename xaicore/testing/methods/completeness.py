@@ -1,4 +1,4 @@
-"""Completeness: where a method claims that relevance sums to the explained value, or to its difference to a baseline."""
+"""Completeness: where a method claims that relevance sums to the explained value, or to a difference of two."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def completeness(subject: MethodSubject) -> str:
             worst = max(worst, float(gap.max()))
             require(
                 float(gap.max()) <= allowed,
-                f"{example.name}: it claims completeness, and {float(gap.max()):.3g} of the difference is missing, more "
-                f"than {allowed:g}. A method that does not promise it leaves the gap out (conserving=False)",
+                f"{example.name}: it claims completeness, and {float(gap.max()):.3g} of the difference is missing, "
+                f"more than {allowed:g}. A method that does not promise it leaves the gap out (conserving=False)",
             )
     if not claims:
         raise Skip("it claims no completeness (no conservation_gap and no reference in its diagnostics)")

@@ -50,7 +50,8 @@ def _checked(subject: MethodSubject, example: Example) -> float:
     goal, found = goal_and_sum(explanation)
     require(
         bool(torch.isfinite(found).all()) and _close(goal, explained, scale),
-        f"{example.name}: the diagnostics say that {_listed(goal)} is explained, and the model says {_listed(explained)}",
+        f"{example.name}: the diagnostics say that {_listed(goal)} is explained, and the model "
+        f"says {_listed(explained)}",
     )
     absorbed = sum(float(row[name]) for row in rows for name in _GONE)
     missing = abs(float(explained.sum()) - float(found.sum()) - absorbed)

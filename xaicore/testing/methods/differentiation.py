@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -40,8 +41,8 @@ def gradient_of_explanation(subject: MethodSubject) -> str:
         return (relevance * direction).flatten(1).sum(1)
 
     told = 0
-    moving = {"inputs": [x]} if subject.learns else {"inputs": [x], "weights": list(model.parameters())}
-    for name, tensors in moving.items():  # what was learnt belongs to the weights
+    weights: list[Tensor] = [] if subject.learns else list(model.parameters())
+    for name, tensors in {"inputs": [x], "weights": weights}.items():  # what was learnt belongs to the weights
         found = slopes(values, tensors)
         told += int(found.settled.sum())
         for analytic, numeric, settled, agree in zip(*vars(found).values(), strict=True):
@@ -58,13 +59,13 @@ def gradient_of_explanation(subject: MethodSubject) -> str:
 @functools.cache
 def smooth_model(kind: str) -> nn.Module:
     """A model without kinks for such inputs."""
-    layers = {
+    layers: dict[str, Callable[[], list[nn.Module]]] = {
         "tabular": lambda: [nn.Linear(6, 8), nn.Softplus()],
         "image": lambda: [nn.Conv2d(3, 4, 3, padding=1), nn.Softplus(), nn.AdaptiveAvgPool2d(1), nn.Flatten()],
         "series": lambda: [nn.Conv1d(2, 4, 3, padding=1), nn.Softplus(), nn.AdaptiveAvgPool1d(1), nn.Flatten()],
-    }[kind]
+    }
     with seeded(5):
-        return nn.Sequential(*layers(), nn.Linear(8 if kind == "tabular" else 4, 3)).double().eval()
+        return nn.Sequential(*layers[kind](), nn.Linear(8 if kind == "tabular" else 4, 3)).double().eval()
 
 
 def _inputs(kind: str, count: int) -> Tensor:

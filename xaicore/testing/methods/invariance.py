@@ -17,12 +17,12 @@ SAME = 1e-6
 
 _BY_FUNCTION = ("gradient", "perturbation")
 """Families whose explanations are of the function alone, by whatever weights it is computed: what they look at are
-derivatives or outputs. Rules of relevance go by layers and weights, and methods that learn from data learn of layers."""
+derivatives or outputs. Rules of relevance go by layers and weights; methods that learn do so layer by layer."""
 
 
 @science
 def implementation_invariance(subject: MethodSubject) -> str:
-    """Models that compute the same are explained alike, however they are written; see what that means of each family."""
+    """Models that compute the same are explained alike, however they are written; what that means depends on the family."""
     kinds = [kind for kind in SHAPES if kind in subject.made_for]
     kinds = [kind for kind in kinds if kind != "series"] or kinds
     tried = [way for kind in kinds for way in _compare(subject, kind)]

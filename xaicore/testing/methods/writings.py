@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,7 @@ from xaicore.testing.affine import Affine
 from xaicore.testing.examples import CLASSES, seeded, shake
 
 _SIZE = 6
+ModelT = TypeVar("ModelT", bound=nn.Module)
 
 
 class Modules(nn.Module):
@@ -28,7 +30,8 @@ class Modules(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         x = self.act(self.norm(self.stem(image)))
         x = self.act(x + self.inner(x))
-        return self.head(self.pool(x).flatten(1))
+        found: Tensor = self.head(self.pool(x).flatten(1))
+        return found
 
 
 class Functions(Modules):
@@ -48,10 +51,12 @@ class Folded(Modules):
     """Batch norm folded by hand; reshapes that change nothing, dropout, and a branch that nobody reads."""
 
     def fold(self) -> None:
+        norm = self.norm
+        assert isinstance(norm.running_mean, Tensor) and isinstance(norm.running_var, Tensor)
         with torch.no_grad():
-            factor = self.norm.weight / (self.norm.running_var + self.norm.eps).sqrt()
-            shift = self.norm.bias - factor * self.norm.running_mean
-            self.stem.bias.copy_(self.stem.bias * factor + shift)
+            factor = norm.weight / (norm.running_var + norm.eps).sqrt()
+            assert self.stem.bias is not None
+            self.stem.bias.copy_(self.stem.bias * factor + norm.bias - factor * norm.running_mean)
             self.stem.weight.mul_(factor[:, None, None, None])
 
     def forward(self, image: Tensor) -> Tensor:
@@ -59,7 +64,8 @@ class Folded(Modules):
         x = F.dropout(x, 0.5, self.training)
         nobody = self.inner(x).sum()  # noqa: F841  (it is there to be ignored)
         x = torch.relu(x + self.inner(x)).unsqueeze(0).squeeze(0)
-        return self.head(self.pool(x).flatten(1))
+        found: Tensor = self.head(self.pool(x).flatten(1))
+        return found
 
 
 class Unrolled(nn.Module):
@@ -74,35 +80,48 @@ class Unrolled(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         x = torch.relu(self.stem(image.flatten(1)))
         x = torch.relu(x + self.inner(x)).reshape(-1, 4, _SIZE, _SIZE)
-        return self.head(F.max_pool2d(x, 2).flatten(1))
+        found: Tensor = self.head(F.max_pool2d(x, 2).flatten(1))
+        return found
+
+
+class Dense(nn.Module):
+    """Two dense layers, as modules."""
+
+    def __init__(self, hidden: int = 8) -> None:
+        super().__init__()
+        self.first, self.act, self.second = nn.Linear(6, hidden), nn.ReLU(), nn.Linear(hidden, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.second(self.act(self.first(x)))
+        return found
 
 
 class DenseFunctions(nn.Module):
-    """A dense network of functions."""
+    """The same by functions."""
 
-    def __init__(self, of: nn.Sequential) -> None:
+    def __init__(self, of: Dense) -> None:
         super().__init__()
-        self.first, self.second = of[0], of[2]
+        self.first, self.second = of.first, of.second
 
-    def forward(self, input: Tensor) -> Tensor:  # named as that of nn.Sequential: random baselines go by the name
-        hidden = F.relu(input @ self.first.weight.T + self.first.bias)
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = F.relu(x @ self.first.weight.T + self.first.bias)
         return F.linear(F.dropout(hidden, 0.3, self.training), self.second.weight) + self.second.bias
 
 
-def other_weights(of: nn.Sequential) -> nn.Sequential:
-    """A dense network that computes the same by other weights: a neuron in two halves, another scaled and back."""
-    first, second = of[0], of[2]
-    hidden = first.out_features
-    model = nn.Sequential(nn.Linear(first.in_features, hidden + 1), nn.ReLU(), nn.Linear(hidden + 1, CLASSES)).double()
+def other_weights(of: Dense) -> Dense:
+    """The same by other weights: a neuron in two halves, another scaled and back."""
+    hidden = of.first.out_features
+    model = Dense(hidden + 1).double()
+    first, second = model.first, model.second
     with torch.no_grad():
-        model[0].weight.copy_(torch.cat([first.weight, first.weight[:1]]))
-        model[0].bias.copy_(torch.cat([first.bias, first.bias[:1]]))
-        model[2].weight.copy_(torch.cat([second.weight, second.weight[:, :1]], 1))
-        model[2].weight[:, [0, hidden]] /= 2
-        model[0].weight[1] *= 4
-        model[0].bias[1] *= 4
-        model[2].weight[:, 1] /= 4
-        model[2].bias.copy_(second.bias)
+        first.weight.copy_(torch.cat([of.first.weight, of.first.weight[:1]]))
+        first.bias.copy_(torch.cat([of.first.bias, of.first.bias[:1]]))
+        second.weight.copy_(torch.cat([of.second.weight, of.second.weight[:, :1]], 1))
+        second.bias.copy_(of.second.bias)
+        second.weight[:, [0, hidden]] /= 2
+        first.weight[1] *= 4
+        first.bias[1] *= 4
+        second.weight[:, 1] /= 4
     return model.eval()
 
 
@@ -161,7 +180,7 @@ def _of_images() -> tuple[Writing, ...]:
 
 
 def _of_tables() -> tuple[Writing, ...]:
-    first = _made(lambda: nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, CLASSES)))
+    first = _made(Dense)
     return (
         Writing(first, "as modules"),
         Writing(DenseFunctions(first).eval(), "by functions, with x @ W.T + b"),
@@ -175,7 +194,7 @@ def _of_series() -> tuple[Writing, ...]:
     return Writing(first, "as modules"), Writing(functions, "by functions")
 
 
-def _made(make: Callable[[], nn.Module]) -> nn.Module:
+def _made(make: Callable[[], ModelT]) -> ModelT:
     with seeded(8):
         model = make().double().eval()
     shake(model)

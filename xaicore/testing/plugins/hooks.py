@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 
 import click
@@ -53,8 +54,8 @@ def commands_help(subject: PluginSubject) -> None:
 def names_are_free(subject: PluginSubject) -> None:
     """No alias is that of another installed plugin, where it would only make both ambiguous."""
     registry = subject.registry
-    every: list[MethodSpec | MetricSpec | RendererSpec]
-    for every in (list(registry.methods()), list(registry.metrics()), list(registry.renderers())):
+    every: Sequence[MethodSpec | MetricSpec | RendererSpec]
+    for every in (registry.methods(), registry.metrics(), registry.renderers()):
         for spec in (each for each in every if each in subject.specs):
             for other in (each for each in every if each.namespace != spec.namespace):
                 shared = {*spec.aliases} & {*other.aliases, other.name}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 from xaicore.errors import ParameterError
@@ -48,7 +49,8 @@ def can_be_copied_and_sent(subject: RuleSubject) -> None:
     place = subject.places()[0]
     rs = place.relevance()
     expected = place.walk(subject.mapping, rs).total
-    for name, make in (("copied", copy.deepcopy), ("pickled", lambda rule: pickle.loads(pickle.dumps(rule)))):
+    ways: dict[str, Callable[[Any], Any]] = {"copied": copy.deepcopy, "pickled": _pickled}
+    for name, make in ways.items():
         try:
             other = make(subject.mapping)
         except Exception as error:
@@ -75,6 +77,10 @@ def refuses_bad_parameters(subject: RuleSubject) -> None:
                     "__post_init__) by a ParameterError that names it"
                 ) from error
             raise Failure(f"{made!r} is accepted, although {name} is {bad!r}; refuse it by a ParameterError")
+
+
+def _pickled(rule: Any) -> Any:
+    return pickle.loads(pickle.dumps(rule))
 
 
 def _numbers(subject: RuleSubject) -> list[str]:

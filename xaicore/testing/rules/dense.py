@@ -49,7 +49,7 @@ def _of_whole(subject: RuleSubject, place: Place) -> Tensor:
 
 
 def _of_neurons(subject: RuleSubject, place: Place) -> Tensor:
-    """The shares found neuron by neuron: dense layers with one output, whose inputs are those that it is connected to."""
+    """The shares found neuron by neuron: dense layers of one output, with the inputs that it reads."""
     affine, x = matrix_of(place), place.values()[0][0].flatten()
     found = torch.zeros_like(affine.weight)
     for number, row in enumerate(affine.weight):
@@ -75,10 +75,11 @@ class _Twins(nn.Module):
         super().__init__()
         self.rectified = tuple(rectified)
         self.layers = nn.ModuleList(_dense(affine) for affine in affines)
+        self.sizes = tuple(affine.weight.shape[1] for affine in affines)
 
     def forward(self, features: Tensor, series: Tensor, image: Tensor, volume: Tensor) -> list[Tensor]:
         inputs = {each[0].numel(): each.flatten(1) for each in (features, series, image, volume)}
-        chosen = [inputs[layer.in_features] for layer in self.layers]
+        chosen = [inputs[size] for size in self.sizes]
         return [
             layer(torch.relu(x) if rectified else x)
             for layer, x, rectified in zip(self.layers, chosen, self.rectified, strict=True)

@@ -18,7 +18,7 @@ from xaicore.testing.rules.subject import RuleSubject
 
 @science
 def agrees_with_jacobian_form(subject: RuleSubject) -> str:
-    """Each output's relevance goes to the inputs by the shares that `jacobian_form` says, on linear layers of all sorts."""
+    """Each output's relevance goes to the inputs by the shares that `jacobian_form` says, on all linear layers."""
     if subject.jacobian_form is None:
         raise Skip("it has no jacobian_form(weight, bias, x)")
     worst = 0.0
