@@ -22,7 +22,7 @@ derivatives or outputs. Rules of relevance go by layers and weights; methods tha
 
 @science
 def implementation_invariance(subject: MethodSubject) -> str:
-    """Models that compute the same are explained alike, however they are written; what that means depends on the family."""
+    """Models that compute the same are explained alike, however they are written; how, depends on the family."""
     kinds = [kind for kind in SHAPES if kind in subject.made_for]
     kinds = [kind for kind in kinds if kind != "series"] or kinds
     tried = [way for kind in kinds for way in _compare(subject, kind)]

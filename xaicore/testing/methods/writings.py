@@ -135,7 +135,8 @@ class Along(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.functional:
-            return self.head(self.act(self.along(x)).mean(-1))
+            found: Tensor = self.head(self.act(self.along(x)).mean(-1))
+            return found
         x = F.relu(F.conv1d(x, self.along.weight, self.along.bias, padding=1))
         return x.mean(2) @ self.head.weight.T + self.head.bias
 
