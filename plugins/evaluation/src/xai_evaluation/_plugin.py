@@ -141,7 +141,7 @@ def _robustness() -> list[MetricSpec]:
         _metric(
             "continuity",
             "robustness.continuity:Continuity",
-            "Largest change of relevance by change of the input, over neighbours or along a translation.",
+            "Largest change of relevance by change of input, over neighbours or along a translation.",
             "Montavon et al. 2018, sec. 7.1",
             better="lower",
             bounds=_POSITIVE,
@@ -186,7 +186,7 @@ def _axioms() -> list[MetricSpec]:
         _metric(
             "completeness",
             "axioms.completeness:Completeness",
-            "How far the sum of relevance is from the explained value, or from its difference to a baseline.",
+            "How far relevance sums from the explained value, or from its difference to a baseline.",
             "Bach et al. 2015, eq. 2",
             "Sundararajan et al. 2017, prop. 1",
             better="lower",
@@ -196,7 +196,7 @@ def _axioms() -> list[MetricSpec]:
         _metric(
             "non_sensitivity",
             "axioms.non_sensitivity:NonSensitivity",
-            "Share of features that have relevance where the output does not depend on them, or the other way round.",
+            "Share of features with relevance that the output does not depend on, or the other way round.",
             "Nguyen & Rodriguez Martinez 2020",
             better="lower",
             bounds=_SHARE,
@@ -308,7 +308,7 @@ def _complexity() -> list[MetricSpec]:
         _metric(
             "gini",
             "complexity.sparseness:Gini",
-            "Gini index of the magnitudes of relevance: 0 where all are alike, towards 1 where few have all.",
+            "Gini index of the sizes of relevance: 0 where all are alike, towards 1 where few have all.",
             "Hurley & Rickard 2009, table I",
             "Chalasani et al. 2020",
             better="higher",
