@@ -196,7 +196,7 @@ def _axioms() -> list[MetricSpec]:
         _metric(
             "non_sensitivity",
             "axioms.non_sensitivity:NonSensitivity",
-            "Share of features with relevance that the output does not depend on, or the other way round.",
+            "Share of features with relevance though the output ignores them, or the other way round.",
             "Nguyen & Rodriguez Martinez 2020",
             better="lower",
             bounds=_SHARE,
