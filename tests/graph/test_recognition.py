@@ -196,6 +196,26 @@ def test_a_sum_that_is_more_than_a_bias_stays_a_sum(form: Callable[..., Tensor],
     assert found == (expected or ["linear", "relu", "linear", "add"])
 
 
+class BiasOfItsOwn(nn.Module):
+    """The product is the output of a module, and the bias belongs to another one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.product, self.bias = nn.Linear(4, 3, bias=False).double(), nn.Parameter(noise(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.product(x) + self.bias
+
+
+def test_a_module_keeps_its_output_where_a_bias_is_added_outside_of_it() -> None:
+    model, x = BiasOfItsOwn(), noise(2, 4)
+    graph = traced(model, x)
+    assert operators(graph) == ["linear", "add"]
+    assert graph.find("product").op_name == "linear"
+    relevance = xaicore.explain(model, x, method="lrp.zero", target=0, layer="product").relevance
+    assert_same(relevance[:, 0], model.product(x)[:, 0])
+
+
 def test_relevance_of_a_dense_layer_does_not_depend_on_how_it_is_written() -> None:
     whole = nn.Linear(4, 3).double()
     written = Dense(lambda x, w, b: x @ w.T + b)

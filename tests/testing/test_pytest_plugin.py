@@ -8,6 +8,14 @@ from pathlib import Path
 
 import pytest
 
+# Pytest inside of pytest forgets what it has imported, and torch cannot be imported twice.
+import xaicore._plugin
+import xaicore.testing.mappings
+import xaicore.testing.methods
+import xaicore.testing.metrics
+import xaicore.testing.plugins.brought
+import xaicore.testing.renderers
+
 pytest_plugins = ["pytester"]
 
 ASKS = """
@@ -44,14 +52,22 @@ def test_a_plugin_is_tried_case_by_case_and_the_summary_counts(pytester: pytest.
 def test_a_card_that_is_not_green_fails_and_is_shown(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from xaicore import _plugin
-
     stated = {"core.graymap": {"repeatable": "it never is"}}
-    monkeypatch.setattr(_plugin, "XAICORE_EXPECTED_FAILURES", stated, raising=False)
+    monkeypatch.setattr(xaicore._plugin, "XAICORE_EXPECTED_FAILURES", stated, raising=False)
     pytester.makepyfile(ASKS)
     result = pytester.runpytest_inprocess("-k", "graymap")
     result.assert_outcomes(failed=1, deselected=15)
     result.stdout.fnmatch_lines(["*renderer core.graymap does not conform*", "*UNEXPECTED PASS*since it never is*"])
+
+
+def test_a_fixture_of_somebody_else_that_is_called_the_same_is_left_alone(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        "import pytest\n"
+        "@pytest.fixture\n"
+        "def conformance(): return 1\n"
+        "def test_theirs(conformance): assert conformance == 1\n"
+    )
+    pytester.runpytest_inprocess().assert_outcomes(passed=1)
 
 
 def test_a_test_that_does_not_say_which_plugin_is_told_how_to(pytester: pytest.Pytester) -> None:

@@ -54,6 +54,16 @@ def test_a_wrong_mapping_fails_exactly_its_check(cls: Any) -> None:
     assert failing(lambda: check_mapping(cls(), kinds=("add",))) == [WRONG[cls]]
 
 
+class Flat(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1)
+
+
+def test_values_that_were_only_moved_go_back_as_they_came() -> None:
+    given: dict[str, Any] = {"model": Flat(), "inputs": ROWS.reshape(3, 2, 3), "kinds": ("reshape",)}
+    assert failing(lambda: check_mapping(wrong.turns_round, **given)) == ["goes_back_as_it_came"]
+
+
 def test_each_output_may_have_relevance_alone() -> None:
     found = failing(lambda: check_mapping(wrong.wants_all_outputs, model=CHUNKS, inputs=ROWS, kinds=("select",)))
     assert found == ["outputs_add_up"]

@@ -10,7 +10,7 @@ import pytest
 
 from xaicore.plugins import reset_registry
 from xaicore.testing.checks import run_checks
-from xaicore.testing.plugins.brought import PLUGIN_CHECKS
+from xaicore.testing.plugins.brought import PLUGIN_CHECKS, card_of
 from xaicore.testing.plugins.subject import PluginSubject
 
 PLUGIN = '''
@@ -143,6 +143,38 @@ def test_a_plugin_that_does_not_load_says_why(package: Package) -> None:
     assert "Did you mean 'xaicore_methods'?" in package.card
 
 
+def test_a_plugin_that_exits_the_program_gets_its_card(package: Package) -> None:
+    package.change("xai_odd/_plugin.py", 'XAICORE_API = "0.1"', "raise SystemExit(0)")
+    assert {"loads", "light_import", "hooks_repeat"} <= {*package.failures()}
+    assert "it exits the program that imports it" in package.card
+
+
+def test_a_plugin_is_found_by_any_spelling_of_its_distribution(package: Package) -> None:
+    assert package.failures() == []
+    assert PluginSubject.of("Xai_Odd").info.namespace == "odd"
+
+
+@pytest.mark.parametrize("raised", ["ValueError('no')", "SystemExit(0)"])
+def test_what_cannot_be_made_has_a_card_that_says_why(raised: str, package: Package) -> None:
+    package.change("xai_odd/_plugin.py", 'summary="One."', 'summary="One.", example="xai_odd.methods:example"')
+    package.change("xai_odd/methods.py", "import click", f"import click\n\ndef example():\n    raise {raised}\n")
+    package.failures()
+    card = card_of("odd", "method odd.one")
+    assert not card.ok
+    assert card.failed == ["can_be_tried"]
+    assert f"it raised {raised.partition('(')[0]}" in str(card)
+    assert "methods.py:7)" in str(card)
+
+
+def test_a_disabled_plugin_is_not_imported(package: Package, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XAICORE_DISABLE_PLUGINS", "xai-odd")
+    package.change("xai_odd/__init__.py", '"""Odd."""', "raise ValueError")
+    package.failures()
+    card = card_of("odd", "plugin odd")
+    assert [outcome.check for outcome in card.outcomes] == card.failed == ["loads"]
+    assert "it is disabled: " in str(card)
+
+
 def test_a_claim_of_too_low_a_core_names_what_needs_more(package: Package) -> None:
     package.change("xai_odd/_plugin.py", 'summary="One."', 'summary="One.", example="xai_odd.methods:One"')
     assert package.failures() == ["claims_the_lowest_core"]
@@ -156,6 +188,7 @@ def test_a_claim_of_too_low_a_core_names_what_needs_more(package: Package) -> No
         ("xaicore", "in any version, which admits cores older than 0.1"),
         ("xaicore>=0.1,<0.2", "which excludes this core though the interface fits"),
         ("xaicore>=0.1", "which admits the next major version"),
+        ("xaicore==0.1.*", "which excludes this core though the interface fits"),
         ("numpy", "its metadata do not ask for xaicore"),
     ],
 )

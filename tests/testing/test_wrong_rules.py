@@ -31,6 +31,7 @@ WRONG: dict[type, str] = {
     wrong.CoefficientsOfTwo: "factored_alike",
     wrong.SaysAnotherForm: "agrees_with_jacobian_form",
     wrong.HalvesConvolutions: "same_as_dense",
+    wrong.SpreadsOverAll: "follows_connections",
     wrong.RectifiesRelevance: "linear_in_relevance",
     wrong.ForgetsTheBias: "ledger_balances",
     wrong.DetachesWeights: "differentiable",
@@ -45,7 +46,7 @@ def test_a_wrong_rule_fails_exactly_its_check(cls: Any) -> None:
     assert len(caught.value.card.problems) == 1
 
 
-@pytest.mark.parametrize("cls", [wrong.Right, wrong.RightFactored])
+@pytest.mark.parametrize("cls", [wrong.Right, wrong.RightFactored, wrong.ForConvolutions])
 def test_a_right_rule_passes_all_checks(cls: Any) -> None:
     card = check_rule(cls(0.3))
     assert card.ok

@@ -17,6 +17,7 @@ WRONG: dict[type, str] = {
     wrong.LosesAtTheInput: "conservation",
     wrong.ForgetsWhatItAbsorbs: "conservation",
     wrong.LosesATenth: "completeness",
+    wrong.LosesAHundredth: "completeness",
     wrong.TellsAnotherReference: "completeness",
     wrong.LiesAboutTheGap: "completeness",
 }
@@ -26,6 +27,7 @@ SAYS: dict[type, str] = {
     wrong.LosesAtTheInput: "is missing",
     wrong.ForgetsWhatItAbsorbs: "is not accounted for",
     wrong.LosesATenth: "0.1 of the difference is missing",
+    wrong.LosesAHundredth: "more than 1e-06",
     wrong.TellsAnotherReference: "at a baseline of 0 the model says",
     wrong.LiesAboutTheGap: "conservation_gap says 0, and it is 0.1",
     wrong.CountsModules: "the same function written with",

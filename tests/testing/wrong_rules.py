@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from xaicore.errors import MatchError, ParameterError
+from xaicore.graph import Kind
 from xaicore.propagation import ALWAYS, Coefficient, State
 
 
@@ -184,3 +185,19 @@ class ForgetsTheBias(Right):
 class DetachesWeights(Right):
     def weight(self, state: State) -> Tensor:
         return state.linear.weight.detach()
+
+
+class SpreadsOverAll(WithoutForm):
+    """Every input gets as much, whatever an output reads."""
+
+    def share(self, x: Tensor, y: Tensor, r: Tensor, state: State) -> Any:
+        return torch.ones_like(x) * (r.flatten(1).sum(1) / x[0].numel()).reshape(-1, *[1] * (x.dim() - 1))
+
+
+class ForConvolutions(Right):
+    """Nothing is wrong with it: it takes convolutions alone."""
+
+    def __call__(self, xs: Sequence[Tensor], ys: Sequence[Tensor], rs: Sequence[Any], state: State) -> list[Any]:
+        if state.layer.kind is not Kind.CONVOLUTION:
+            raise MatchError(f"{state.layer.where()} is no convolution")
+        return super().__call__(xs, ys, rs, state)

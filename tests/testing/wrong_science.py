@@ -117,6 +117,13 @@ class LosesATenth(RightCompleteness):
         return super().shared(varied, 0.9 * difference)
 
 
+class LosesAHundredth(RightCompleteness):
+    """Completeness is claimed, and a hundredth is missing, although nothing is drawn or stepped through."""
+
+    def shared(self, varied: Any, difference: Tensor) -> dict[str, Tensor]:
+        return super().shared(varied, 0.99 * difference)
+
+
 class TellsAnotherReference(RightCompleteness):
     """Relevance sums to the difference to another baseline than the one that it was given."""
 

@@ -34,14 +34,24 @@ def command(name: str, only: str, verbose: bool, as_json: bool) -> None:
 def _page(card: Card, verbose: bool) -> str:
     if verbose:
         return f"{card}\n"
-    ran = len(card.outcomes) - card.count_own(Verdict.SKIPPED)
-    lines = [f"{'ok ' if card.ok else 'BAD'}  {card.title}  ({ran} of {len(card.outcomes)} checks)"]
-    lines += [f"       {each.check}: {each.message}" for each in card.outcomes if each.verdict in BAD]
+    total, bad = len(card.outcomes), card.count_own(*BAD)
+    counted = f"{bad} of {total} checks failed" if bad else f"{total - card.count_own(Verdict.SKIPPED)} of {total} checks"
+    lines = [f"{'ok ' if card.ok else 'BAD'}  {card.title}  ({counted})"]
+    lines += [f"       {', '.join(checks)}: {message}" for message, checks in _bad(card).items()]
     lines += [f"       {problem}" for problem in card.problems[card.count_own(*BAD) :]]
     lines += [
         f"       expected: {each.check}: {each.message}" for each in card.outcomes if each.verdict is Verdict.EXPECTED
     ]
     return "\n".join(lines)
+
+
+def _bad(card: Card) -> dict[str, list[str]]:
+    """The checks that are bad by what they say: one cause, such as a wrong shape, makes many fail alike."""
+    checks: dict[str, list[str]] = {}
+    for each in card.outcomes:
+        if each.verdict in BAD:
+            checks.setdefault(each.message, []).append(each.check)
+    return checks
 
 
 def _counts(card: Card) -> str:

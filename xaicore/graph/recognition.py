@@ -139,6 +139,8 @@ def _dense(last: Layer) -> _Found | None:
     layer = product.layer
     if layer.kind is not Kind.LINEAR or layer.op_name != "linear" or layer.arguments.get("bias") is not None:
         return None
+    if not layer.calls.items() <= last.calls.items():
+        return None  # the product is the result of a module, which must not lose the output that it is chosen by
     if not bias.layer.constant or bias.info.shape != product.info.shape[-1:] or bias.info.dtype != product.info.dtype:
         return None
     arguments = {"input": layer.arguments["input"], "weight": layer.arguments["weight"], "bias": bias}

@@ -20,7 +20,8 @@ class OnCopies:
     ----------
     op : OpOverload
     written : tuple of str, optional
-        The arguments that it writes to. None: it writes to views, and is given the arguments of `_WRAPPED`.
+        The arguments that it writes to. None: it writes to views, or to one tensor by several names, and is given the
+        arguments of `_WRAPPED`.
     """
 
     def __init__(self, op: Any, written: tuple[str, ...] | None) -> None:
@@ -49,7 +50,7 @@ def on_copies(node: fx.Node) -> tuple[OnCopies, dict[str, Any]] | None:
     written = {name: place for name, place in places.items() if isinstance(place, int)}
     given = {name: value for name, value in node.kwargs.items() if not name.startswith("_")}
     plain = {"_all_bases", *(f"_{name}_{what}" for name in written for what in ("base_index", "alias"))}
-    if set(node.kwargs) - set(given) - plain or set(written.values()) != set(range(len(bases))):
+    if set(node.kwargs) - set(given) - plain or sorted(written.values()) != list(range(len(bases))):
         return OnCopies(op, None), dict(node.kwargs)
     arguments = given | {name: bases[place] for name, place in written.items()}
     in_order = {name: arguments[name] for name in places if name in arguments}

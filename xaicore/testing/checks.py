@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from xaicore.testing.card import Card, Outcome, Tier, Verdict
 from xaicore.testing.watching import process_put_back
@@ -76,6 +77,25 @@ def run_checks(
     return Card(title, outcomes, stale=sorted(expected))
 
 
+class Subject(Protocol):
+    """What a card is about."""
+
+    @property
+    def title(self) -> str:
+        """What the card is called."""
+
+    def stated_failures(self) -> Mapping[str, str]:
+        """The failures that the plugin which brings it expects."""
+
+
+def card_for(
+    subject: Subject, checks: Sequence[Check[Any]], expected_failures: Mapping[str, str] | None = None
+) -> Card:
+    """The card of a subject; without ``expected_failures`` those count that its plugin states."""
+    reasons = subject.stated_failures() if expected_failures is None else expected_failures
+    return run_checks(subject.title, subject, checks, reasons)
+
+
 def _run(check: Check[Any], subject: Any, reason: str | None) -> Outcome:
     started = time.perf_counter()
     verdict, message = _judge(check, subject)
@@ -95,8 +115,15 @@ def _judge(check: Check[Any], subject: Any) -> tuple[Verdict, str]:
         return Verdict.SKIPPED, str(skip)
     except Failure as failure:
         return Verdict.FAILED, str(failure)
-    except Exception as error:  # a plugin may raise anything, and the card must tell of it
-        return Verdict.FAILED, f"it raised {type(error).__name__}: {error}{_where(error)}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may raise anything, SystemExit too, and the card must tell of it
+        return Verdict.FAILED, what_raised(error)
+
+
+def what_raised(error: BaseException) -> str:
+    """Say what code of a plugin raised, and where."""
+    return f"it raised {type(error).__name__}: {error}{_where(error)}"
 
 
 def _where(error: BaseException) -> str:
@@ -110,4 +137,4 @@ def _where(error: BaseException) -> str:
     return place
 
 
-_OTHERS = frozenset({"xaicore", "torch", "numpy", "scipy", "sklearn", "matplotlib", "importlib"})
+_OTHERS = frozenset({"xaicore", "torch", "numpy", "scipy", "sklearn", "matplotlib", *sys.stdlib_module_names})

@@ -34,16 +34,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make one case of a test that asks for the fixture for each thing that the plugin brings."""
-    if FIXTURE not in metafunc.fixturenames:
-        return
+    marker = metafunc.definition.get_closest_marker(MARKER)
+    if FIXTURE not in metafunc.fixturenames or marker is None:
+        return  # without the marker it may be a fixture of somebody else that is called the same
+    if len(marker.args) != 1:
+        raise pytest.UsageError(_which_plugin(metafunc.definition))
     from xaicore.testing.plugins.brought import titles_of
 
-    marker = metafunc.definition.get_closest_marker(MARKER)
-    if marker is None or len(marker.args) != 1:
-        raise pytest.UsageError(
-            f'{metafunc.definition.nodeid} uses the fixture "{FIXTURE}": say which plugin it tries with '
-            f'@pytest.mark.{MARKER}("namespace").'
-        )
     titles = titles_of(marker.args[0])
     metafunc.parametrize(FIXTURE, titles, ids=titles, indirect=True)
 
@@ -51,6 +48,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def conformance(request: pytest.FixtureRequest) -> Callable[[], Card]:
     """A function that tries one thing of the plugin, and raises `ConformanceError` unless its card is green."""
+    if request.node.get_closest_marker(MARKER) is None:
+        pytest.fail(_which_plugin(request.node), pytrace=False)
 
     def run() -> Card:
         from xaicore.testing.plugins.brought import card_of
@@ -61,6 +60,13 @@ def conformance(request: pytest.FixtureRequest) -> Callable[[], Card]:
         return card.raise_if_bad()
 
     return run
+
+
+def _which_plugin(test: pytest.Item) -> str:
+    return (
+        f'{test.nodeid} uses the fixture "{FIXTURE}": say which plugin it tries with '
+        f'@pytest.mark.{MARKER}("namespace").'
+    )
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

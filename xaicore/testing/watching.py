@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import random
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
+import matplotlib
 import numpy as np
 import torch
 from torch import nn
@@ -87,15 +87,14 @@ def _put_filters(before: list[Any]) -> None:
     warnings.filters[:] = before  # type: ignore[index]
 
 
-def _settings_of_matplotlib() -> dict[str, Any] | None:
-    """None where nobody has imported it."""
-    module = sys.modules.get("matplotlib")
-    return None if module is None else dict(dict.items(module.rcParams))
+def _settings_of_matplotlib() -> dict[str, Any]:
+    return dict(
+        dict.items(cast(dict[str, Any], matplotlib.rcParams))
+    )  # read as they are: some warn, or choose a backend, where asked for
 
 
-def _put_settings_of_matplotlib(before: dict[str, Any] | None) -> None:
-    if before is not None:
-        dict.update(sys.modules["matplotlib"].rcParams, before)
+def _put_settings_of_matplotlib(before: dict[str, Any]) -> None:
+    dict.update(cast(dict[str, Any], matplotlib.rcParams), before)
 
 
 _GLOBALS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {

@@ -20,8 +20,9 @@ from xaicore.testing.backward.handling import (
 )
 from xaicore.testing.backward.laws import ledger_balances, linear_in_relevance, outputs_add_up
 from xaicore.testing.card import Card
-from xaicore.testing.checks import Check, run_checks
+from xaicore.testing.checks import Check, card_for
 from xaicore.testing.mappings.described import describes_itself, meets_its_layers
+from xaicore.testing.mappings.moving import goes_back_as_it_came
 from xaicore.testing.mappings.subject import MappingSubject, subject_of
 
 __all__ = ["MAPPING_CHECKS", "MappingSubject", "check_mapping", "mapping_card"]
@@ -35,6 +36,7 @@ MAPPING_CHECKS: tuple[Check[Any], ...] = (
     stays_finite,
     treats_samples_alone,
     factored_alike,
+    goes_back_as_it_came,
     linear_in_relevance,
     outputs_add_up,
     ledger_balances,
@@ -88,5 +90,4 @@ def mapping_card(spec: MappingSpec) -> Card:
 
 
 def _card(subject: MappingSubject, expected_failures: Mapping[str, str] | None = None) -> Card:
-    reasons = subject.stated_failures() if expected_failures is None else expected_failures
-    return run_checks(subject.title, subject, MAPPING_CHECKS, reasons)
+    return card_for(subject, MAPPING_CHECKS, expected_failures)

@@ -7,7 +7,7 @@ from typing import Any
 
 from xaicore.analyzers import Analyzer
 from xaicore.testing.card import Card
-from xaicore.testing.checks import Check, run_checks
+from xaicore.testing.checks import Check, card_for
 from xaicore.testing.methods.batches import (
     batch_makes_no_difference,
     batch_size_makes_no_difference,
@@ -105,5 +105,4 @@ def method_card(
 ) -> Card:
     """`check_method` without raising."""
     subject = MethodSubject.of(method, parameters)
-    reasons = subject.stated_failures() if expected_failures is None else expected_failures
-    return run_checks(subject.title, subject, METHOD_CHECKS, reasons)
+    return card_for(subject, METHOD_CHECKS, expected_failures)

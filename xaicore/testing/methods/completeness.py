@@ -14,9 +14,12 @@ from xaicore.testing.methods.subject import MethodSubject
 from xaicore.testing.methods.values import explained_values, require_true_gap, scores
 
 COMPLETE = 0.05
-"""What may be missing where the method names no tolerance: it takes steps or samples, and few of them here."""
+"""What may be missing where the method names no tolerance, but a number of steps or samples: it takes few here."""
+ROUNDED = 1e-6
+"""What may be missing where it names neither, so that there is nothing to be inexact by."""
 
 _NAMES = ("baseline", "fill", "reference")
+_NO_COUNT = (*_NAMES, "seed")
 
 
 @science
@@ -24,7 +27,7 @@ def completeness(subject: MethodSubject) -> str:
     """What the diagnostics say of sum, baseline and gap is true, and the gap as small as the method promises."""
     if subject.family == "relevance":
         raise Skip("relevance methods account for what they absorb: see conservation")
-    claims, worst = 0, 0.0
+    claims, gaps, believed = 0, list[float](), False
     for example in subject.examples:
         explanation = subject.explain(example)
         if not isinstance(explanation, Explanation):
@@ -40,7 +43,9 @@ def completeness(subject: MethodSubject) -> str:
             f"{example.name}: diagnostics.explained is {_told(told.explained)}, and the model says {_told(explained)}",
         )
         baseline = _constant_baseline(subject)
-        if gap is not None and told.reference is not None and baseline is not None and not example.tokens:
+        comparable = baseline is not None and not example.tokens
+        believed |= gap is not None and told.reference is not None and not comparable
+        if gap is not None and told.reference is not None and baseline is not None and comparable:
             own = _at(example, baseline, explanation.prediction.argmax(1))
             require(
                 _near(told.reference, own),
@@ -49,15 +54,17 @@ def completeness(subject: MethodSubject) -> str:
             )
         if gap is not None:
             allowed = _tolerance(subject, example)
-            worst = max(worst, float(gap.max()))
+            gaps.append(float(gap.max()))
             require(
                 float(gap.max()) <= allowed,
                 f"{example.name}: it claims completeness, and {float(gap.max()):.3g} of the difference is missing, "
-                f"more than {allowed:g}. A method that does not promise it leaves the gap out (conserving=False)",
+                f"more than {allowed:g}. A method that comes close only says how close by a parameter `tolerance`; one "
+                "that does not promise it leaves the gap out (conserving=False)",
             )
     if not claims:
         raise Skip("it claims no completeness (no conservation_gap and no reference in its diagnostics)")
-    return f"{worst:.1g} missing at most"
+    note = "; references of tokens, and of baselines that are no number, were not compared" if believed else ""
+    return f"{max(gaps):.1g} missing at most{note}" if gaps else "no gap is claimed; what is explained is true"
 
 
 def _constant_baseline(subject: MethodSubject) -> float | None:
@@ -71,8 +78,14 @@ def _constant_baseline(subject: MethodSubject) -> float | None:
 
 
 def _tolerance(subject: MethodSubject, example: Example) -> float:
-    value: Any = subject.analyzer(example).get_params().get("tolerance")
-    return float(value) if isinstance(value, int | float) else COMPLETE
+    given: dict[str, Any] = subject.analyzer(example).get_params(deep=False)
+    value = given.pop("tolerance", None)
+    if isinstance(value, int | float):
+        return float(value)
+    counts = (
+        isinstance(value, int) and not isinstance(value, bool) for name, value in given.items() if name not in _NO_COUNT
+    )
+    return COMPLETE if any(counts) else ROUNDED
 
 
 def _at(example: Example, baseline: float, classes: Tensor) -> Tensor:

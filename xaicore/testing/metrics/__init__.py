@@ -7,7 +7,7 @@ from typing import Any
 
 from xaicore.scoring import Metric
 from xaicore.testing.card import Card
-from xaicore.testing.checks import Check, run_checks
+from xaicore.testing.checks import Check, card_for
 from xaicore.testing.methods.parameters import parameters_are_documented
 from xaicore.testing.metrics.judgement import depends_on_the_explanation, prefers_the_truth
 from xaicore.testing.metrics.parameters import parameters_are_changed_by_name, parameters_are_kept
@@ -71,5 +71,4 @@ def metric_card(
 ) -> Card:
     """`check_metric` without raising."""
     subject = MetricSubject.of(metric, parameters)
-    reasons = subject.stated_failures() if expected_failures is None else expected_failures
-    return run_checks(subject.title, subject, METRIC_CHECKS, reasons)
+    return card_for(subject, METRIC_CHECKS, expected_failures)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from xaicore.errors import InputError
-from xaicore.plugins import CommandSpec, Descriptor, MappingSpec, MethodSpec, MetricSpec, RendererSpec
-from xaicore.testing.card import Card
-from xaicore.testing.checks import Check, run_checks
+from xaicore.plugins import CommandSpec, Descriptor, MappingSpec, MethodSpec, MetricSpec, RendererSpec, Status
+from xaicore.testing.card import Card, Outcome, Tier, Verdict
+from xaicore.testing.checks import Check, run_checks, what_raised
 from xaicore.testing.plugins.hooks import commands_help, hooks_repeat, loads, names_are_free, targets_resolve
 from xaicore.testing.plugins.importing import imports_leave_no_trace, light_import
 from xaicore.testing.plugins.metadata import (
@@ -32,20 +32,33 @@ def titles_of(name: str) -> list[str]:
 
 
 def card_of(name: str, title: str) -> Card:
-    """Try one of the things that `titles_of` names."""
+    """Try one of the things that `titles_of` names; of what cannot even be made, the card says why."""
     subject = PluginSubject.of(name)
     if title == subject.title:
         return plugin_card(subject)
     for spec in _tried(subject):
         if title_of(spec) == title:
-            return _card(spec)
+            failures_in(subject.module)  # what is stated in another form is refused at once
+            try:
+                return _card(spec)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # its module, or its example, may raise anything
+                return _card_of_nothing(title, error)
     raise InputError(f"The plugin {name!r} brings no {title!r}.")
 
 
 def plugin_card(subject: PluginSubject) -> Card:
     """The card of the plugin itself, without those of what it brings."""
-    reasons = failures_in(subject.module).get(subject.info.namespace, {}) if subject.info.status == "ok" else {}
-    return run_checks(subject.title, subject, PLUGIN_CHECKS, reasons)
+    status = subject.info.status
+    reasons = failures_in(subject.module).get(subject.info.namespace, {}) if status is Status.OK else {}
+    checks = (loads,) if status is Status.DISABLED else PLUGIN_CHECKS  # what is disabled is not imported
+    return run_checks(subject.title, subject, checks, reasons)
+
+
+def _card_of_nothing(title: str, error: BaseException) -> Card:
+    outcome = Outcome(check="can_be_tried", tier=Tier.INTERFACE, verdict=Verdict.FAILED, message=what_raised(error))
+    return Card(title, [outcome])
 
 
 def _tried(subject: PluginSubject) -> list[Descriptor]:

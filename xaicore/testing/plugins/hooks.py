@@ -17,7 +17,7 @@ from xaicore.testing.plugins.subject import PluginSubject
 def loads(subject: PluginSubject) -> str:
     """The plugin is in order, and brings something."""
     info = subject.info
-    require(info.status is Status.OK, f"it is {info.status}: {info.cause}")
+    require(info.status is Status.OK, f"it is {info.status.in_words}: {info.cause_and_fix}")
     require(bool(subject.specs), f"no hook of {subject.module} returns anything.")
     return f"{len(subject.specs)} descriptions"
 

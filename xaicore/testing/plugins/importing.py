@@ -66,6 +66,7 @@ def _answer(code: str) -> list:  # type: ignore[type-arg]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     require(done.returncode == 0, f"a Python of its own cannot import it: {_last_line(done.stderr)}")
+    require(bool(done.stdout.strip()), "it exits the program that imports it.")
     found: list = json.loads(done.stdout.strip().splitlines()[-1])  # type: ignore[type-arg]
     return found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from importlib import import_module
 
@@ -10,9 +9,9 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from xaicore import API_VERSION
 from xaicore.plugins import check_api
-from xaicore.plugins.cores import core_range
+from xaicore.plugins.cores import core_range, disagreement
+from xaicore.plugins.discovery import CORE, normalized
 from xaicore.plugins.surface import as_numbers
 from xaicore.testing.checks import Failure, interface, require
 from xaicore.testing.plugins.subject import PluginSubject
@@ -53,8 +52,8 @@ def uses_public_names_only(subject: PluginSubject) -> str:
     private = subject.usage.private
     require(
         not private,
-        f"it uses {_listed(private)}, which are not public and may change at any time. docs/extending lists what is "
-        "public; ask for what is missing.",
+        f"it uses {_listed(private)}: not public, and may change at any time. Import what a room such as "
+        "xaicore.propagation lists in its __all__ (docs/plugins.md, What it may import); ask for what is missing.",
     )
     return f"{len(subject.usage.since)} uses"
 
@@ -76,7 +75,7 @@ def claims_the_lowest_core(subject: PluginSubject) -> str:
         f'XAICORE_API = "{stated}" is too low: {_listed(because)} came with {needed}. Write XAICORE_API = "{needed}".',
     )
     asked = _requirement(subject)
-    lower = [Version(each.version) for each in asked if each.operator in (">=", "~=", "==", ">")]
+    lower = [Version(each.version.removesuffix(".*")) for each in asked if each.operator in (">=", "~=", "==", ">")]
     require(
         bool(lower) and max(lower) >= Version(stated),
         f"its metadata ask for xaicore{asked or ' in any version'}, which admits cores older than {stated}, the "
@@ -88,7 +87,7 @@ def claims_the_lowest_core(subject: PluginSubject) -> str:
         f'write "xaicore{core_range(stated)}".',
     )
     require(
-        Version(f"{API_VERSION}.0") in asked,
+        not disagreement(str(asked)),
         f"its metadata ask for xaicore{asked}, which excludes this core though the interface fits: a minor version "
         f'only adds; write "xaicore{core_range(stated)}".',
     )
@@ -99,7 +98,7 @@ def claims_the_lowest_core(subject: PluginSubject) -> str:
 def _requirement(subject: PluginSubject) -> SpecifierSet:
     """Which versions of the core its metadata ask for."""
     required = [Requirement(text) for text in subject.metadata.get_all("Requires-Dist") or []]
-    core = [each for each in required if re.sub(r"[-_.]+", "-", each.name).lower() == "xaicore" and not each.marker]
+    core = [each for each in required if normalized(each.name) == CORE and not each.marker]
     if not core:
         raise Failure('its metadata do not ask for xaicore: add "xaicore" to the dependencies, with bounds.')
     return core[0].specifier

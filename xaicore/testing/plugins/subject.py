@@ -13,7 +13,7 @@ from importlib_metadata import PackageNotFoundError, distribution
 
 from xaicore.errors import PluginError, nearest
 from xaicore.plugins import Descriptor, PluginInfo, PluginRegistry, plugin_registry
-from xaicore.plugins.discovery import CORE
+from xaicore.plugins.discovery import CORE, normalized
 from xaicore.plugins.surface import surface
 from xaicore.testing.checks import Skip
 from xaicore.testing.plugins.usage import Usage, usage_of
@@ -36,7 +36,8 @@ class PluginSubject:
             If there is none.
         """
         registry = plugin_registry()
-        found = [info for info in registry.plugins() if name in (info.namespace, info.distribution)]
+        names = {info: {normalized(info.namespace), normalized(info.distribution)} for info in registry.plugins()}
+        found = [info for info, own in names.items() if normalized(name) in own]
         if not found:
             known = sorted({known for info in registry.plugins() for known in (info.namespace, info.distribution)})
             raise PluginError(

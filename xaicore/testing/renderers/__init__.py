@@ -7,7 +7,7 @@ from typing import Any
 
 from xaicore.plugins import RendererSpec
 from xaicore.testing.card import Card
-from xaicore.testing.checks import Check, run_checks
+from xaicore.testing.checks import Check, card_for
 from xaicore.testing.renderers.drawing import (
     any_relevance,
     as_described,
@@ -75,5 +75,4 @@ def renderer_card(
 ) -> Card:
     """`check_renderer` without raising."""
     subject = RendererSubject.of(renderer, options)
-    reasons = subject.stated_failures() if expected_failures is None else expected_failures
-    return run_checks(subject.title, subject, RENDERER_CHECKS, reasons)
+    return card_for(subject, RENDERER_CHECKS, expected_failures)

@@ -17,14 +17,14 @@ from xaicore.testing.backward.handling import (
 )
 from xaicore.testing.backward.laws import ledger_balances, linear_in_relevance
 from xaicore.testing.card import Card
-from xaicore.testing.checks import Check, run_checks
+from xaicore.testing.checks import Check, card_for
 from xaicore.testing.rules.as_parameter import (
     can_be_copied_and_sent,
     equal_by_parameters,
     reads_well,
     refuses_bad_parameters,
 )
-from xaicore.testing.rules.dense import same_as_dense
+from xaicore.testing.rules.dense import follows_connections, same_as_dense
 from xaicore.testing.rules.jacobian import agrees_with_jacobian_form
 from xaicore.testing.rules.subject import JacobianForm, RuleSubject
 from xaicore.testing.rules.updates import sees_weight_updates
@@ -45,6 +45,7 @@ RULE_CHECKS: tuple[Check[Any], ...] = (
     factored_alike,
     agrees_with_jacobian_form,
     same_as_dense,
+    follows_connections,
     linear_in_relevance,
     ledger_balances,
     differentiable,
@@ -84,5 +85,4 @@ def check_rule(
         Where it is no rule.
     """
     subject = RuleSubject.of(rule, jacobian_form)
-    reasons = subject.stated_failures() if expected_failures is None else expected_failures
-    return run_checks(subject.title, subject, RULE_CHECKS, reasons).raise_if_bad()
+    return card_for(subject, RULE_CHECKS, expected_failures).raise_if_bad()

@@ -21,11 +21,11 @@ from xaicore.testing.rules.subject import RuleSubject
 @science
 def same_as_dense(subject: RuleSubject) -> str:
     """A convolution is explained like the dense layer of its matrix, or like dense layers of its single neurons."""
-    tried, by_neuron = 0, 0
-    for place in subject.places():
-        if place.name.startswith("dense"):
-            continue
-        tried += 1
+    convolutions = _convolutions(subject)
+    if len(convolutions) == len(subject.places()):
+        raise Skip("it takes no dense layer that a convolution could be compared with")
+    by_neuron = 0
+    for place in convolutions:
         found = shares_of(subject, place)
         whole = gap(found, _of_whole(subject, place))
         if whole <= place.tolerance:
@@ -38,9 +38,38 @@ def same_as_dense(subject: RuleSubject) -> str:
             f"at {place.name} relevance goes elsewhere than in the dense layer of the same matrix (relative "
             f"difference {whole:.2g}), and than in the dense layers of its neurons ({single:.2g})",
         )
-    if not tried:
+    return f"{len(convolutions)} layers, {by_neuron} of them neuron by neuron"
+
+
+@science
+def follows_connections(subject: RuleSubject) -> str:
+    """Of the relevance of an output nothing goes to inputs which that output of a convolution does not read."""
+    convolutions = _convolutions(subject)
+    for place in convolutions:
+        weight = matrix_of(place).weight
+        for output in {0, len(weight) // 2, len(weight) - 1}:
+            given = _of_one_output(subject, place, output)
+            stray = float(given[weight[output] == 0].abs().sum())
+            require(
+                stray <= place.tolerance * float(given.abs().sum()),
+                f"at {place.name} an output of relevance 1 gives {stray:.2g} to inputs that it does not read: go back "
+                "by a transposed map, such as state.linear.pull",
+            )
+    return f"{len(convolutions)} layers"
+
+
+def _of_one_output(subject: RuleSubject, place: Place, output: int) -> Tensor:
+    """What this output of one sample, with a relevance of one, gives to each input, (I,)."""
+    relevance = torch.zeros_like(place.outputs()[0][:1])
+    relevance.view(-1)[output] = 1.0
+    return place.walk(subject.mapping, [relevance], tensors=place.model.repeated(1)).total
+
+
+def _convolutions(subject: RuleSubject) -> list[Place]:
+    found = [place for place in subject.places() if not place.name.startswith("dense")]
+    if not found:
         raise Skip("it takes no convolution")
-    return f"{tried} layers, {by_neuron} of them neuron by neuron"
+    return found
 
 
 def _of_whole(subject: RuleSubject, place: Place) -> Tensor:

@@ -26,6 +26,7 @@ _MADE: dict[str, tuple[str, Callable[[], nn.Module]]] = {
     "conv3d": ("volume", lambda: nn.Conv3d(2, 2, 2, stride=(1, 2, 1), padding=(0, 1, 0))),
     "transposed conv1d": ("series", lambda: nn.ConvTranspose1d(2, 3, 3, stride=2, padding=1, output_padding=1)),
     "transposed conv2d, grouped": ("image", lambda: nn.ConvTranspose2d(4, 2, 2, stride=2, groups=2)),
+    "one dense layer for each step": ("series", lambda: nn.Linear(7, 4)),  # a convolution of width one
 }
 NAMES = tuple(_MADE)
 RECTIFIED = " behind a ReLU"

@@ -15,7 +15,7 @@ def xaicore_methods() -> list[MethodSpec]:
             target="xai_absolute.methods:AbsoluteShares",
             summary="Shares relevance by the size of contributions.",
             family="relevance",
-            sources=("Bach et al. 2015, eq. 56, with the sizes of contributions in their place",),
+            sources=("Bach et al. 2015, eq. 58, with the sizes of contributions in their place",),
         ),
         MethodSpec(
             name="absolute.epsilon_absolute",

@@ -38,7 +38,9 @@ soft_threshold.register_autograd(_derivative, setup_context=_keep)
 
 
 class Shrinkage(nn.Module):
-    """Soft thresholds, one a channel, between zero and the mean size of the channel (Zhao et al. 2020, fig. 5b).
+    """Soft thresholds, one a channel, between zero and the mean size of the channel.
+
+    After Zhao et al. 2020, with one dense layer for the thresholds instead of two.
 
     Parameters
     ----------
