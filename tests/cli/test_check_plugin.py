@@ -53,9 +53,7 @@ def test_a_malformed_statement_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(_plugin, "XAICORE_EXPECTED_FAILURES", {"core.graymap": ["repeatable"]}, raising=False)
     result = run("core", "--only", "graymap")
     assert result.exit_code == 2
-    assert (
-        "xaicore._plugin.XAICORE_EXPECTED_FAILURES must say, for each subject, why which check" in result.output
-    )
+    assert "xaicore._plugin.XAICORE_EXPECTED_FAILURES must say, for each subject, why which check" in result.output
 
 
 @pytest.mark.parametrize(

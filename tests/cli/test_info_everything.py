@@ -107,7 +107,11 @@ def test_a_renderer_is_shown_with_what_it_draws_and_its_options() -> None:
         ),
         ("gradients.expected", "-m gradients.expected --data training.npy", "baseline=xaicore.baselines.Data(data))"),
         ("lrp.composite", "", "composite=...)"),
-        ("prototype", "xaicore prototype torchvision:resnet18 --class 3 -p prior=l2", '"l2").analyze(x, target=3)'),
+        (
+            "prototype",
+            "xaicore prototype torchvision:resnet18 --class 3 -p start=noise",
+            '"noise").analyze(x, target=3)',
+        ),
         ("lstm.lrp_all", "xaicore explain package.module:factory samples.npy -m lstm.lrp_all", '"lstm.lrp_all"'),
         ("evaluation.gini", "-m lrp.epsilon --metric evaluation.gini", '{"evaluation.gini": {}})'),
     ],

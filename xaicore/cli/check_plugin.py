@@ -35,7 +35,9 @@ def _page(card: Card, verbose: bool) -> str:
     if verbose:
         return f"{card}\n"
     total, bad = len(card.outcomes), card.count_own(*BAD)
-    counted = f"{bad} of {total} checks failed" if bad else f"{total - card.count_own(Verdict.SKIPPED)} of {total} checks"
+    counted = (
+        f"{bad} of {total} checks failed" if bad else f"{total - card.count_own(Verdict.SKIPPED)} of {total} checks"
+    )
     lines = [f"{'ok ' if card.ok else 'BAD'}  {card.title}  ({counted})"]
     lines += [f"       {', '.join(checks)}: {message}" for message, checks in _bad(card).items()]
     lines += [f"       {problem}" for problem in card.problems[card.count_own(*BAD) :]]

@@ -88,9 +88,8 @@ def _put_filters(before: list[Any]) -> None:
 
 
 def _settings_of_matplotlib() -> dict[str, Any]:
-    return dict(
-        dict.items(cast(dict[str, Any], matplotlib.rcParams))
-    )  # read as they are: some warn, or choose a backend, where asked for
+    # As they are stored: asked for in the usual way, some warn, and one chooses a backend.
+    return dict(dict.items(cast(dict[str, Any], matplotlib.rcParams)))
 
 
 def _put_settings_of_matplotlib(before: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ import xaicore
 from xai_lrp.rules import AlphaBeta, Epsilon, Flat, Gamma, GeneralizedGamma, ZBox, ZPlus
 from xaicore import Composite, Kind, depth, first_on_path, kind, named
 from xaicore.errors import LayerError, ParameterError
-from xaicore.plugins import plugin_registry, resolve
+from xaicore.plugins import plugin_registry
 
 CONVOLUTION, LINEAR = kind(Kind.CONVOLUTION), kind(Kind.LINEAR)
 BOX = {"low": -4.0, "high": 4.0}
