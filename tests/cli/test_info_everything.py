@@ -109,7 +109,7 @@ def test_a_renderer_is_shown_with_what_it_draws_and_its_options() -> None:
         ("lrp.composite", "", "composite=...)"),
         (
             "prototype",
-            "xaicore prototype torchvision:resnet18 --class 3 -p start=noise",
+            "xaicore prototype torchvision:resnet18 --class 3 -p start",
             '"noise").analyze(x, target=3)',
         ),
         ("lstm.lrp_all", "xaicore explain package.module:factory samples.npy -m lstm.lrp_all", '"lstm.lrp_all"'),

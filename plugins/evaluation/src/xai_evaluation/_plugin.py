@@ -8,7 +8,7 @@ XAICORE_API = "0.2"
 
 XAICORE_EXPECTED_FAILURES = {
     "evaluation.input_invariance": {
-        "prefers_the_truth": "input times gradient, the truth about a linear model, does change with a shift of the input"
+        "prefers_the_truth": "input times gradient, exact for a linear model, changes with a shift of the input"
     },
 }
 

@@ -1,4 +1,4 @@
-"""Parameters with which the conformance kit tries the metrics: few draws and steps, patches that fit its small images."""
+"""Parameters with which the conformance kit tries the metrics: few draws, patches for small images."""
 
 from __future__ import annotations
 
