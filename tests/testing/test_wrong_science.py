@@ -12,7 +12,7 @@ from xaicore.testing import ConformanceError, check_method
 WRONG: dict[type, str] = {
     wrong.DetachesValues: "gradient_of_explanation",
     wrong.CountsModules: "implementation_invariance",
-    wrong.UsesARuleOfAnotherForm: "agrees_with_jacobian_form",
+    wrong.UsesARuleOfAnotherForm: "rules_conform",
     wrong.StartsFromTwice: "conservation",
     wrong.LosesAtTheInput: "conservation",
     wrong.ForgetsWhatItAbsorbs: "conservation",
@@ -23,6 +23,7 @@ WRONG: dict[type, str] = {
 }
 
 SAYS: dict[type, str] = {
+    wrong.UsesARuleOfAnotherForm: "fails 1 of the checks of rules",
     wrong.StartsFromTwice: "relevance starts from the explained value",
     wrong.LosesAtTheInput: "is missing",
     wrong.ForgetsWhatItAbsorbs: "is not accounted for",

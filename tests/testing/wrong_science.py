@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from wrong_rules import ForgetsTheBias, SaysAnotherForm
 from wrong_rules import Right as RightRule
-from wrong_rules import SaysAnotherForm
 
 from xaicore.analyzers import Attribution, Evaluation, ExpansionAnalyzer, PropagationAnalyzer
 from xaicore.engine import Block, Engine
 from xaicore.graph import Kind, kind
-from xaicore.propagation import Composite, State
+from xaicore.propagation import Composite
 
 
 class RightGradient(PropagationAnalyzer):
@@ -39,11 +39,19 @@ class CountsModules(RightGradient):
         return relevance * value * len(list(self.model.modules()))
 
 
+class OwnRule(RightRule):
+    """A rule of the same package as the methods."""
+
+
+class OwnRuleOfAnotherForm(SaysAnotherForm):
+    """The same, with another equation in its `jacobian_form` than in what it does."""
+
+
 class RightRelevance(PropagationAnalyzer):
     """LRP-epsilon."""
 
     family = "relevance"
-    rule: Any = RightRule()
+    rule: Any = OwnRule()
 
     def build_composite(self) -> Composite:
         return Composite([(kind(Kind.CONVOLUTION, Kind.LINEAR, Kind.BATCH_NORM), self.rule)])
@@ -52,7 +60,7 @@ class RightRelevance(PropagationAnalyzer):
 class UsesARuleOfAnotherForm(RightRelevance):
     """LRP-epsilon, by a rule that says another equation."""
 
-    rule = SaysAnotherForm()
+    rule = OwnRuleOfAnotherForm()
 
 
 class StartsFromTwice(RightRelevance):
@@ -69,15 +77,10 @@ class LosesAtTheInput(RightRelevance):
         return 0.9 * relevance
 
 
-class _Forgets(RightRule):
-    def share(self, x: Tensor, y: Tensor, r: Tensor, state: State) -> Tensor:
-        return x * state.linear.pull(r / self.stabilized(y))
-
-
 class ForgetsWhatItAbsorbs(RightRelevance):
-    """A rule that does not say what it keeps."""
+    """A rule of another package, which does not say what it keeps."""
 
-    rule = _Forgets()
+    rule = ForgetsTheBias()
 
 
 class RightCompleteness(ExpansionAnalyzer):

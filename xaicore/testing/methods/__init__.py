@@ -27,7 +27,7 @@ from xaicore.testing.methods.parameters import (
     unknown_parameters_are_refused,
 )
 from xaicore.testing.methods.refusals import bad_input_is_refused
-from xaicore.testing.methods.rule_forms import agrees_with_jacobian_form
+from xaicore.testing.methods.rules_of import rules_conform
 from xaicore.testing.methods.shapes import looks_like_the_input, several_inputs_are_told_apart
 from xaicore.testing.methods.subject import MethodSubject
 from xaicore.testing.methods.untouched import (
@@ -63,7 +63,7 @@ METHOD_CHECKS: tuple[Check[MethodSubject], ...] = (
     completeness,
     implementation_invariance,
     gradient_of_explanation,
-    agrees_with_jacobian_form,
+    rules_conform,
 )
 
 

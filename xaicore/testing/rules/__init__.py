@@ -84,5 +84,13 @@ def check_rule(
     InputError
         Where it is no rule.
     """
-    subject = RuleSubject.of(rule, jacobian_form)
-    return card_for(subject, RULE_CHECKS, expected_failures).raise_if_bad()
+    return rule_card(rule, jacobian_form, expected_failures).raise_if_bad()
+
+
+def rule_card(
+    rule: BackwardMapping,
+    jacobian_form: JacobianForm | None = None,
+    expected_failures: Mapping[str, str] | None = None,
+) -> Card:
+    """`check_rule` without raising."""
+    return card_for(RuleSubject.of(rule, jacobian_form), RULE_CHECKS, expected_failures)

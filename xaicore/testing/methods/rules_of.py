@@ -1,0 +1,46 @@
+"""The rules that a relevance method is made of, by the checks of rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xaicore.analyzers import PropagationAnalyzer
+from xaicore.testing.card import Card, Verdict
+from xaicore.testing.checks import Failure, Skip, science
+from xaicore.testing.methods.subject import MethodSubject
+
+
+@science
+def rules_conform(subject: MethodSubject) -> str:
+    """Every rule of its composite that its own package brings passes all checks of rules."""
+    subject.needs_family("relevance")
+    analyzer = subject.analyzer(subject.example)
+    if not isinstance(analyzer, PropagationAnalyzer):
+        raise Skip("it is no composite of rules")
+    package = _package(subject.cls)
+    mappings = [mapping for _, mapping in analyzer.build_composite().entries]
+    # Functions are how relevance passes layers without weights: those that a plugin registers have cards of their own.
+    own = {type(each): each for each in mappings if not hasattr(each, "__name__") and _package(type(each)) == package}
+    if not own:
+        raise Skip(f"its rules are not {package}'s own")
+    for rule in own.values():
+        bad = [f"{each.check}: {each.message}" for each in _card(rule).outcomes if each.verdict is Verdict.FAILED]
+        if bad:
+            raise Failure(f"{rule!r} fails {len(bad)} of the checks of rules; `check_rule` shows the card. {'; '.join(bad)}")
+    return ", ".join(cls.__name__ for cls in own)
+
+
+def _package(cls: type) -> str:
+    return cls.__module__.partition(".")[0]
+
+
+_CARDS: dict[type, Card] = {}
+
+
+def _card(rule: Any) -> Card:
+    """One card for each class of rules: most methods of a package are made of the same few."""
+    if type(rule) not in _CARDS:
+        from xaicore.testing.rules import rule_card
+
+        _CARDS[type(rule)] = rule_card(rule)
+    return _CARDS[type(rule)]
