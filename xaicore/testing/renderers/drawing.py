@@ -57,8 +57,10 @@ def makes_axes_of_its_own(subject: RendererSubject) -> None:
     found = subject.draw(subject.relevance())
     require(isinstance(found, Axes), f"without axes it returns {found!r}: return the axes that were made.")
     pyplot = sys.modules.get("matplotlib.pyplot")
-    after = [] if pyplot is None else pyplot.get_fignums()
-    require(before == after, "it opens a figure of pyplot, which stays open: use matplotlib.figure.Figure.")
+    opened = [] if pyplot is None else [number for number in pyplot.get_fignums() if number not in before]
+    for number in opened:
+        pyplot.close(number)  # type: ignore[union-attr]  # or it would stay open in the process of the kit, too
+    require(not opened, "it opens a figure of pyplot, which stays open: use matplotlib.figure.Figure.")
 
 
 @interface
@@ -120,7 +122,7 @@ def says_what_it_needs(subject: RendererSubject) -> None:
     """Without what was explained it draws, unless its description says that it needs that."""
     if not subject.spec.given_as or subject.spec.needs_input:
         raise Skip("it is always given what was explained" if subject.spec.needs_input else "it draws relevance alone")
-    subject.draw(subject.relevance(), given=False)
+    subject.draw(subject.relevance(), Figure().subplots(), given=False)
 
 
 @interface
@@ -128,7 +130,7 @@ def inputs_untouched(subject: RendererSubject) -> None:
     """Relevance and what was explained are the same afterwards."""
     relevance = subject.relevance()
     before = relevance.copy()
-    subject.draw(relevance)
+    subject.draw(relevance, Figure().subplots())
     require(np.array_equal(relevance, before), "it writes to the relevance that it is given: work on a copy.")
 
 
@@ -137,7 +139,7 @@ def no_global_state(subject: RendererSubject) -> None:
     """Nothing that belongs to the whole process is changed, matplotlib's settings least of all."""
     with process_put_back():
         before = state_of_process()
-        subject.draw_freely(subject.relevance())
+        subject.draw_freely(subject.relevance(), Figure().subplots())
         changed = changes(before, state_of_process())
     require(not changed, f"it changes {', '.join(changed)}; `matplotlib.rc_context` puts settings back.")
 
