@@ -26,7 +26,8 @@ def rules_conform(subject: MethodSubject) -> str:
     for rule in own.values():
         bad = [f"{each.check}: {each.message}" for each in _card(rule).outcomes if each.verdict is Verdict.FAILED]
         if bad:
-            raise Failure(f"{rule!r} fails {len(bad)} of the checks of rules; `check_rule` shows the card. {'; '.join(bad)}")
+            found = "; ".join(bad)
+            raise Failure(f"{rule!r} fails {len(bad)} of the checks of rules; `check_rule` shows the card. {found}")
     return ", ".join(cls.__name__ for cls in own)
 
 
