@@ -8,6 +8,8 @@ from xaicore.analyzers import PropagationAnalyzer
 from xaicore.testing.card import Card, Verdict
 from xaicore.testing.checks import Failure, Skip, science
 from xaicore.testing.methods.subject import MethodSubject
+from xaicore.testing.rules import rule_card
+from xaicore.testing.rules.subject import RuleSubject
 
 
 @science
@@ -21,14 +23,15 @@ def rules_conform(subject: MethodSubject) -> str:
     mappings = [mapping for _, mapping in analyzer.build_composite().entries]
     # Functions are how relevance passes layers without weights: those that a plugin registers have cards of their own.
     own = {type(each): each for each in mappings if not hasattr(each, "__name__") and _package(type(each)) == package}
-    if not own:
-        raise Skip(f"its rules are not {package}'s own")
-    for rule in own.values():
+    rules = [each for each in own.values() if RuleSubject.of(each).taken()]
+    if not rules:
+        raise Skip(f"none of its mappings is a rule for linear layers and {package}'s own")
+    for rule in rules:
         bad = [f"{each.check}: {each.message}" for each in _card(rule).outcomes if each.verdict is Verdict.FAILED]
         if bad:
             found = "; ".join(bad)
             raise Failure(f"{rule!r} fails {len(bad)} of the checks of rules; `check_rule` shows the card. {found}")
-    return ", ".join(cls.__name__ for cls in own)
+    return ", ".join(type(rule).__name__ for rule in rules)
 
 
 def _package(cls: type) -> str:
@@ -41,7 +44,5 @@ _CARDS: dict[type, Card] = {}
 def _card(rule: Any) -> Card:
     """One card for each class of rules: most methods of a package are made of the same few."""
     if type(rule) not in _CARDS:
-        from xaicore.testing.rules import rule_card
-
         _CARDS[type(rule)] = rule_card(rule)
     return _CARDS[type(rule)]

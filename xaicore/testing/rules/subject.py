@@ -75,10 +75,14 @@ class RuleSubject(BackwardSubject):
 
     def places(self, dtype: torch.dtype = torch.float64) -> Sequence[Place]:
         """The kit's linear layers, without those that the rule refuses by an `XaicoreError`."""
+        if not self.taken(dtype):
+            raise Failure(f"it takes none of the linear layers of the kit: {self._refusal(places_of(dtype)[0])}")
+        return self._places[dtype]
+
+    def taken(self, dtype: torch.dtype = torch.float64) -> Sequence[Place]:
+        """Those of the kit's linear layers that the rule does not refuse; none where it is for other layers."""
         if dtype not in self._places:
             self._places[dtype] = [place for place in places_of(dtype) if self._refusal(place) is None]
-        if not self._places[dtype]:
-            raise Failure(f"it takes none of the linear layers of the kit: {self._refusal(places_of(dtype)[0])}")
         return self._places[dtype]
 
     def _refusal(self, place: Place) -> str | None:
