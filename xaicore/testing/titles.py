@@ -15,7 +15,7 @@ _NOUNS: dict[type[Descriptor], str] = {
 def title_of(spec: Descriptor) -> str:
     """Return "method mine.power", or of a mapping "mapping xai_mine.mappings:gate (relevance: product)"."""
     if isinstance(spec, MappingSpec):
-        layers = ", ".join(spec.ops or spec.kinds)
+        layers = ", ".join((*spec.kinds, *spec.ops))
         return f"mapping {spec.target} ({spec.family}: {layers})"
     return f"{_NOUNS[type(spec)]} {spec.name}"
 
