@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from xaicore.analyzers import PropagationAnalyzer
-from xaicore.testing.card import Card, Verdict
+from xaicore.testing.card import BAD, Card
 from xaicore.testing.checks import Failure, Skip, science
 from xaicore.testing.methods.subject import MethodSubject
 from xaicore.testing.rules import rule_card
@@ -27,7 +27,7 @@ def rules_conform(subject: MethodSubject) -> str:
     if not rules:
         raise Skip(f"none of its mappings is a rule for linear layers and {package}'s own")
     for rule in rules:
-        bad = [f"{each.check}: {each.message}" for each in _card(rule).outcomes if each.verdict is Verdict.FAILED]
+        bad = [f"{each.check}: {each.message}" for each in _card(rule).outcomes if each.verdict in BAD]
         if bad:
             found = "; ".join(bad)
             raise Failure(f"{rule!r} fails {len(bad)} of the checks of rules; `check_rule` shows the card. {found}")

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from xaicore.analyzers import Analyzer
+from xaicore.analyzers.configured import registered_name
 from xaicore.errors import InputError, XaicoreError
 from xaicore.explanation import Explanation
 from xaicore.plugins import MethodSpec, find_method, plugin_registry, resolve
@@ -164,6 +165,5 @@ class MethodSubject:
 
 def _spec_of(cls: type[Analyzer]) -> MethodSpec | None:
     """The description of a registered class."""
-    package = cls.__module__.partition(".")[0]
-    alike = (s for s in plugin_registry().methods() if s.target.partition(".")[0].partition(":")[0] == package)
-    return next((s for s in alike if s.target.endswith(f":{cls.__qualname__}") and resolve(s.target) is cls), None)
+    name = registered_name(cls, plugin_registry().methods())
+    return next((spec for spec in plugin_registry().methods() if spec.name == name), None)
